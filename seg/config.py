@@ -1,0 +1,280 @@
+"""Every setting, its default, its range and its meaning. The one place where defaults live; no torch.
+
+How YAML files and `key=value` words override them is in `overrides.py`.
+"""
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+Positive = Annotated[int, Field(ge=1)]
+Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
+NotNegative = Annotated[float, Field(ge=0.0, allow_inf_nan=False)]
+AboveZero = Annotated[float, Field(gt=0.0, allow_inf_nan=False)]
+Window = tuple[float, float]
+
+
+class Section(BaseModel):
+    """A group of settings; abstract. Unknown names are refused, `null` means None."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _null_is_none(cls, values: Any) -> Any:
+        if isinstance(values, dict):
+            return {key: None if value == "null" else value for key, value in values.items()}
+        return values
+
+
+class Organ(Section):
+    """One organ as `configs/organ/<name>.yaml` describes it."""
+
+    name: str = ""
+    """Filled from the file's name."""
+    title: str = ""
+    """What a report calls it."""
+    label_names: tuple[str, ...] = ()
+    """Label or mask-file names that form the organ; all that a data set has are united."""
+    joined_names: tuple[str, ...] = ()
+    """Names united with the organ where it is present, such as its tumours."""
+    window_hu: Window = (-160.0, 240.0)
+    """CT intensities below and above are clipped to this range."""
+    components: Positive = 1
+    """How many connected parts the organ has; keep-largest keeps that many."""
+    paired: bool = False
+    """True where left and right are told apart, so left-right flips are refused."""
+    nsd_tolerance_mm: AboveZero = 2.0
+    """Surface distance that still counts as agreement."""
+    value: Positive | None = None
+    """Label value of predictions; null takes the first value the training data uses for the organ."""
+
+
+class Data(Section):
+    """Which scans, and how to understand them."""
+
+    root: str = ""
+    """Folder of the scans; empty uses the synthetic abdomen."""
+    format: str = "auto"
+    """Layout on disk (`seg list formats`), or auto to find out by looking."""
+    patient_pattern: str = "{patient}_{slice}"
+    """How a picture's file name is made of patient and slice."""
+    labels: dict[str, tuple[int, ...]] = {}
+    """Label values per organ, such as data.labels={liver:[1,2]}; overrides what the data set declares."""
+    modality: Literal["auto", "ct", "mr", "picture"] = "auto"
+    """How intensities are meant: Hounsfield units, arbitrary, or already windowed pictures."""
+    spacing_mm: tuple[AboveZero, AboveZero] | None = None
+    """Pixel size (y, x) of pictures, which do not carry it; null reports distances in pixels."""
+    trust: Literal["sform", "qform"] | None = None
+    """Which affine to believe where a NIfTI file's two disagree; null refuses such files."""
+    nan_to: float | None = None
+    """Value that replaces voxels that are not finite; null refuses such files."""
+    labelled: Positive | None = None
+    """Use only so many labelled training patients, treat the others as unlabelled; null uses all."""
+    labelled_seed: int = 0
+    """Which patients `data.labelled` draws."""
+    workers: Annotated[int, Field(ge=0, le=64)] | None = None
+    """Processes that load and augment; null decides from the machine. Results do not depend on it."""
+
+
+class Split(Section):
+    """Which patients train, choose and judge."""
+
+    seed: int = 0
+    """Same seed, same patients: same split."""
+    test_fraction: Fraction = 0.2
+    """Share of the labelled patients kept back until the end."""
+    validation_fraction: Fraction = 0.15
+    """Share of the labelled patients that choose the best step."""
+    folds: Annotated[int, Field(ge=2)] | None = None
+    """k-fold instead: the test patients are fold number `split.fold`; null uses the fractions."""
+    fold: Annotated[int, Field(ge=0)] = 0
+    """Which of the folds is the test set."""
+    file: str = ""
+    """A saved split.json to use instead of drawing one."""
+
+
+class Prepare(Section):
+    """From a scan's own grid and intensities to what the network sees."""
+
+    spacing: Literal["auto", "native"] | AboveZero = "auto"
+    """In-plane pixel size of the network's grid in mm (or in pixels of the picture); auto makes the median slice fit."""
+    size_px: Annotated[int, Field(ge=32, le=2048, multiple_of=32)] = 256
+    """Side of the square the network is trained on."""
+    intensity: Literal["auto", "window", "percentiles", "zscore", "range"] = "auto"
+    """CT window, foreground percentiles of the data set, z-score per case, or the full range of the pixel type."""
+    window_hu: Window | None = None
+    """Overrides the organ's CT window."""
+    neighbours: Annotated[int, Field(ge=0, le=5)] = 1
+    """Slices on each side that a volume's slice is stacked with; a lone slice is repeated."""
+    cache: str = ""
+    """Folder of prepared scans; empty keeps them in `.cache` beside the runs."""
+
+
+class Augment(Section):
+    """Random changes of the training slices; all scale with `strength`."""
+
+    strength: NotNegative = 1.0
+    """Multiplies every range below; 0 switches augmentation off."""
+    rotation_deg: Annotated[float, Field(ge=0, le=180)] = 15.0
+    """Rotation, either way."""
+    scale: Annotated[float, Field(ge=0, lt=0.9)] = 0.15
+    """Relative zoom, either way."""
+    shift: Fraction = 0.06
+    """Shift as a share of the side, either way."""
+    brightness: Fraction = 0.15
+    """Added, as a share of the intensity range, either way."""
+    contrast: Fraction = 0.2
+    """Relative, either way."""
+    gamma: Annotated[float, Field(ge=0, lt=0.9)] = 0.25
+    """Relative exponent, either way."""
+    noise: Fraction = 0.04
+    """Largest standard deviation of added noise, as a share of the intensity range."""
+    blur: Fraction = 0.15
+    """Probability of a slight blur."""
+    flip: tuple[Literal["left_right", "front_back"], ...] = ()
+    """Anatomical axes that may be mirrored; refused left-right for paired organs."""
+
+
+class Model(Section):
+    """The network."""
+
+    encoder: str = "resnet50"
+    """Any segmentation-models-pytorch encoder or `tu-<timm name>`; plain ViTs get a DPT decoder."""
+    weights: str = "imagenet"
+    """imagenet, none, auto (imagenet where it can be had), or a .safetensors or .pth file."""
+    decoder_channels: tuple[Positive, ...] = (256, 128, 64, 32, 16)
+    """Width of the U-Net decoder, deepest first."""
+    edge_head: bool = True
+    """Also predict the organ's boundary band, the part of a model that moves between organs."""
+    edge_width_px: Annotated[int, Field(ge=1, le=15)] = 2
+    """How far the boundary band reaches to each side, in pixels of the network's grid."""
+
+
+class Loss(Section):
+    """What is minimised."""
+
+    mask: str = "dice_cross_entropy"
+    """Loss of the organ masks (`seg list losses`)."""
+    edge: str = "edge"
+    """Loss of the boundary bands."""
+    edge_weight: NotNegative = 0.3
+    """Weight of the edge loss beside the mask loss."""
+
+
+class Optim(Section):
+    """How weights move."""
+
+    lr: Annotated[float, Field(gt=0, lt=1)] = 5e-4
+    """Peak learning rate of AdamW."""
+    encoder_lr_factor: NotNegative = 0.5
+    """Learning rate of a pretrained encoder relative to the rest; 1 is used where the encoder starts from nothing."""
+    weight_decay: NotNegative = 0.01
+    """Decoupled weight decay; not applied to biases and norms."""
+    schedule: Literal["cosine", "poly", "constant"] = "cosine"
+    """Shape of the learning rate after the warm-up."""
+    warmup: Fraction = 0.05
+    """Share of the steps in which the learning rate rises from zero."""
+    clip_norm: AboveZero | None = 5.0
+    """Largest gradient norm; null does not clip."""
+
+
+class Train(Section):
+    """The loop."""
+
+    steps: Positive | None = None
+    """Optimiser steps; null follows `train.epochs`, else the preset."""
+    epochs: AboveZero | None = None
+    """Passes over the training slices; used where `train.steps` is null."""
+    time_budget_min: AboveZero | None = None
+    """Fewer steps where they would take longer than this; turned into steps after a short timing."""
+    batch_size: Positive = 8
+    """Slices in a step."""
+    foreground_fraction: Fraction = 0.67
+    """At least this share of the slices of an epoch shows an organ, as far as there are any."""
+    precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
+    """auto: bf16 where the processor has it, else fp16 on CUDA, else fp32."""
+    channels_last: bool = True
+    """Memory layout; faster for convolutions."""
+    compile: bool = False
+    """torch.compile the network."""
+    ema: bool = True
+    """Keep slowly moving averages of the weights and use them for predictions."""
+    ema_half_life: Fraction = 0.02
+    """Half-life of the averages as a share of the steps."""
+    validations: Positive = 10
+    """How often the validation patients are scored, evenly over the run."""
+    patience: Positive | None = None
+    """Stop after so many validations without a better one; null never stops early."""
+    seed: int = 0
+    """Of weights, order and augmentation."""
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """Where to train."""
+    threads: Positive | None = None
+    """CPU threads; null leaves it to torch."""
+    tensorboard: bool = True
+    """Also write TensorBoard files into the run."""
+
+
+class Predict(Section):
+    """From a trained run to masks."""
+
+    batch_size: Positive = 8
+    """Slices per forward pass."""
+    flips: tuple[Literal["left_right", "front_back"], ...] = ()
+    """Mirrored copies averaged into the prediction."""
+    keep_largest: Literal["auto", "yes", "no"] = "auto"
+    """Keep only the organ's largest connected parts; auto decides on the validation patients."""
+    probabilities: bool = False
+    """Also write the organ probabilities."""
+
+
+class Evaluate(Section):
+    """How predictions are judged."""
+
+    metrics: tuple[str, ...] = ("dice", "iou", "hd95", "assd", "nsd", "precision", "recall", "volume_difference")
+    """Which metrics (`seg list metrics`)."""
+    nsd_tolerance_mm: AboveZero | None = None
+    """Overrides the organ's tolerance of the surface Dice."""
+    bootstrap_samples: Annotated[int, Field(ge=100, le=1_000_000)] = 10_000
+    """Resamplings behind an interval."""
+    show_names: bool = False
+    """Print patients' names in reports instead of pseudonyms."""
+
+
+class Runs(Section):
+    """Where results go."""
+
+    folder: str = "runs"
+    """Folder of all runs."""
+    name: str = ""
+    """Name of this run; empty makes one from organ, date and settings."""
+
+
+class Settings(Section):
+    """Everything a training needs; `seg train organ=liver --show-config` prints it resolved."""
+
+    organ: tuple[str, ...] = ("liver",)
+    """Organ or organs one model carries (`seg list organs`)."""
+    preset: str = "auto"
+    """A file of configs/preset; auto takes gpu or cpu by what is there."""
+    strategy: tuple[str, ...] = ("supervised",)
+    """Components that decide what moves and what learns (`seg list strategies`)."""
+    data: Data = Data()
+    split: Split = Split()
+    prepare: Prepare = Prepare()
+    augment: Augment = Augment()
+    model: Model = Model()
+    loss: Loss = Loss()
+    optim: Optim = Optim()
+    train: Train = Train()
+    predict: Predict = Predict()
+    evaluate: Evaluate = Evaluate()
+    runs: Runs = Runs()
+
+
+def config_folder() -> Path:
+    """`configs/`, inside an installed package or at the top of a checkout."""
+    packaged = Path(__file__).parent / "configs"
+    return packaged if packaged.is_dir() else Path(__file__).parent.parent / "configs"

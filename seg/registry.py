@@ -1,0 +1,46 @@
+"""Find a component by name. The name is the file's name, so adding a component is adding a file."""
+
+import importlib
+import pkgutil
+from dataclasses import dataclass
+from types import ModuleType
+
+from seg.errors import UsageError, nearest
+
+
+@dataclass(frozen=True)
+class ExtensionPoint:
+    """A package whose files are interchangeable components of one kind."""
+
+    package: str
+    """Dotted name, such as `seg.data.formats`."""
+    kind: str
+    """What a person calls one of them, such as `format`."""
+    base: str = ""
+    """The file that holds the contract, not a component; empty where the contract lives elsewhere."""
+
+    def names(self) -> tuple[str, ...]:
+        """All registered names, sorted; imports no component."""
+        package = importlib.import_module(self.package)
+        found = (module.name for module in pkgutil.iter_modules(package.__path__))
+        return tuple(sorted(name for name in found if name != self.base and not name.startswith("_")))
+
+    def load(self, name: str) -> ModuleType:
+        """The module of that name; an unknown one raises UsageError with the nearest known name."""
+        known = self.names()
+        if name not in known:
+            raise UsageError(
+                found=f"{self.kind} {name!r}",
+                expected=f"one of {', '.join(known)}",
+                fix=f"choose a known {self.kind}.{nearest(name, known)}",
+                code=f"unknown-{self.kind}",
+            )
+        return importlib.import_module(f"{self.package}.{name}")
+
+
+FORMATS = ExtensionPoint("seg.data.formats", "format", base="layout")
+METRICS = ExtensionPoint("seg.evaluate.metrics", "metric", base="masks")
+LOSSES = ExtensionPoint("seg.losses", "loss")
+STRATEGIES = ExtensionPoint("seg.transfer", "strategy", base="component")
+
+EXTENSION_POINTS = (FORMATS, METRICS, LOSSES, STRATEGIES)
