@@ -61,6 +61,10 @@ class DataSet:
     """As the data set declares them (`CT`, `T2`); empty where it declares none."""
     tolerated: tuple[str, ...] = ()
     """Deviations from the layout that were accepted, in words for the report."""
+    orphans: tuple[str, ...] = ()
+    """Absolute paths of label files that have no image; the check reports them as errors."""
+    misnamed: tuple[str, ...] = ()
+    """Absolute paths of files whose names do not follow the layout's pattern; the check reports them as errors."""
 
     @property
     def labelled(self) -> tuple[Case, ...]:
