@@ -8,11 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-Positive = Annotated[int, Field(ge=1)]
-Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
-NotNegative = Annotated[float, Field(ge=0.0, allow_inf_nan=False)]
-AboveZero = Annotated[float, Field(gt=0.0, allow_inf_nan=False)]
-Window = tuple[float, float]
+from seg.values import AboveZero, FileName, Finite, Fraction, Names, NotNegative, Positive, Seed, Window, Written
 
 
 class Section(BaseModel):
@@ -24,6 +20,9 @@ class Section(BaseModel):
     @classmethod
     def _null_is_none(cls, values: Any) -> Any:
         if isinstance(values, dict):
+            for key, value in values.items():
+                if isinstance(value, str) and any(ord(letter) < 32 for letter in value):
+                    raise ValueError(f"{key} without control characters")
             return {key: None if value == "null" else value for key, value in values.items()}
         return values
 
@@ -56,9 +55,9 @@ class Data(Section):
 
     root: str = ""
     """Folder of the scans; empty uses the synthetic abdomen."""
-    format: str = "auto"
+    format: Written = "auto"
     """Layout on disk (`seg list formats`), or auto to find out by looking."""
-    patient_pattern: str = "{patient}_{slice}"
+    patient_pattern: Written = "{patient}_{slice}"
     """How a picture's file name is made of patient and slice."""
     labels: dict[str, tuple[int, ...]] = {}
     """Label values per organ, such as data.labels={liver:[1,2]}; overrides what the data set declares."""
@@ -68,11 +67,11 @@ class Data(Section):
     """Pixel size (y, x) of pictures, which do not carry it; null reports distances in pixels."""
     trust: Literal["sform", "qform"] | None = None
     """Which affine to believe where a NIfTI file's two disagree; null refuses such files."""
-    nan_to: float | None = None
+    nan_to: Finite | None = None
     """Value that replaces voxels that are not finite; null refuses such files."""
     labelled: Positive | None = None
     """Use only so many labelled training patients, treat the others as unlabelled; null uses all."""
-    labelled_seed: int = 0
+    labelled_seed: Seed = 0
     """Which patients `data.labelled` draws."""
     workers: Annotated[int, Field(ge=0, le=64)] | None = None
     """Processes that load and augment; null decides from the machine. Results do not depend on it."""
@@ -81,7 +80,7 @@ class Data(Section):
 class Split(Section):
     """Which patients train, choose and judge."""
 
-    seed: int = 0
+    seed: Seed = 0
     """Same seed, same patients: same split."""
     test_fraction: Fraction = 0.2
     """Share of the labelled patients kept back until the end."""
@@ -94,12 +93,20 @@ class Split(Section):
     file: str = ""
     """A saved split.json to use instead of drawing one."""
 
+    @model_validator(mode="after")
+    def _leaves_training_patients(self) -> "Split":
+        if self.test_fraction + self.validation_fraction >= 1:
+            raise ValueError("split.test_fraction and split.validation_fraction together below 1")
+        if self.folds is not None and self.fold >= self.folds:
+            raise ValueError("split.fold below split.folds (the first fold is 0)")
+        return self
+
 
 class Prepare(Section):
     """From a scan's own grid and intensities to what the network sees."""
 
     spacing: Literal["auto", "native"] | AboveZero = "auto"
-    """In-plane pixel size of the network's grid in mm (or in pixels of the picture); auto makes the median slice fit."""
+    """In-plane pixel size of the network's grid in mm (or picture pixels); auto makes the median slice fit."""
     size_px: Annotated[int, Field(ge=32, le=2048, multiple_of=32)] = 256
     """Side of the square the network is trained on."""
     intensity: Literal["auto", "window", "percentiles", "zscore", "range"] = "auto"
@@ -140,11 +147,11 @@ class Augment(Section):
 class Model(Section):
     """The network."""
 
-    encoder: str = "resnet50"
+    encoder: Written = "resnet50"
     """Any segmentation-models-pytorch encoder or `tu-<timm name>`; plain ViTs get a DPT decoder."""
-    weights: str = "imagenet"
+    weights: Written = "imagenet"
     """imagenet, none, auto (imagenet where it can be had), or a .safetensors or .pth file."""
-    decoder_channels: tuple[Positive, ...] = (256, 128, 64, 32, 16)
+    decoder_channels: Annotated[tuple[Positive, ...], Field(min_length=1)] = (256, 128, 64, 32, 16)
     """Width of the U-Net decoder, deepest first."""
     edge_head: bool = True
     """Also predict the organ's boundary band, the part of a model that moves between organs."""
@@ -155,9 +162,9 @@ class Model(Section):
 class Loss(Section):
     """What is minimised."""
 
-    mask: str = "dice_cross_entropy"
+    mask: Written = "dice_cross_entropy"
     """Loss of the organ masks (`seg list losses`)."""
-    edge: str = "edge"
+    edge: Written = "edge"
     """Loss of the boundary bands."""
     edge_weight: NotNegative = 0.3
     """Weight of the edge loss beside the mask loss."""
@@ -207,7 +214,7 @@ class Train(Section):
     """How often the validation patients are scored, evenly over the run."""
     patience: Positive | None = None
     """Stop after so many validations without a better one; null never stops early."""
-    seed: int = 0
+    seed: Seed = 0
     """Of weights, order and augmentation."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """Where to train."""
@@ -233,7 +240,7 @@ class Predict(Section):
 class Evaluate(Section):
     """How predictions are judged."""
 
-    metrics: tuple[str, ...] = ("dice", "iou", "hd95", "assd", "nsd", "precision", "recall", "volume_difference")
+    metrics: Names = ("dice", "iou", "hd95", "assd", "nsd", "precision", "recall", "volume_difference")
     """Which metrics (`seg list metrics`)."""
     nsd_tolerance_mm: AboveZero | None = None
     """Overrides the organ's tolerance of the surface Dice."""
@@ -246,20 +253,20 @@ class Evaluate(Section):
 class Runs(Section):
     """Where results go."""
 
-    folder: str = "runs"
+    folder: Written = "runs"
     """Folder of all runs."""
-    name: str = ""
-    """Name of this run; empty makes one from organ, date and settings."""
+    name: FileName = ""
+    """Name of this run; empty makes one from organ and date."""
 
 
 class Settings(Section):
     """Everything a training needs; `seg train organ=liver --show-config` prints it resolved."""
 
-    organ: tuple[str, ...] = ("liver",)
+    organ: Names = ("liver",)
     """Organ or organs one model carries (`seg list organs`)."""
-    preset: str = "auto"
+    preset: Written = "auto"
     """A file of configs/preset; auto takes gpu or cpu by what is there."""
-    strategy: tuple[str, ...] = ("supervised",)
+    strategy: Names = ("supervised",)
     """Components that decide what moves and what learns (`seg list strategies`)."""
     data: Data = Data()
     split: Split = Split()

@@ -3,44 +3,56 @@
 Values stay text until the schema of `config.py` gives them a type, so `1e-4` is a number and `no` is no surprise.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar, get_args
+from typing import Any, TypeVar
 
 import yaml
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from seg.config import Organ, Section, Settings, config_folder
 from seg.errors import UsageError, nearest
+from seg.schema import TABLES, allowed_words, as_text, expected, flatten, list_names
+from seg.schema import describe as describe
+from seg.schema import setting_names as setting_names
 
 Tree = dict[str, Any]
 Kind = TypeVar("Kind", bound=Section)
+_LONGEST_FILE = 1_000_000
+"""Characters of a YAML file; settings are far shorter, and a device such as /dev/zero never ends."""
 
 
 class _TextLoader(yaml.BaseLoader):
-    """YAML whose scalars stay text; aliases and duplicate keys are refused."""
+    """YAML whose scalars stay text; aliases, tags and duplicate keys are refused."""
 
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
-        """The next node; an alias is an error because a few bytes of them can name gigabytes."""
-        if self.check_event(yaml.AliasEvent):
-            mark = self.peek_event().start_mark
-            raise yaml.constructor.ConstructorError(None, None, "aliases are not allowed", mark)
+        """The next node; a few bytes of aliases can name gigabytes, and a tag asks for more than text."""
+        event: Any = self.peek_event()  # type: ignore[no-untyped-call]
+        if isinstance(event, yaml.AliasEvent):
+            raise _refused("aliases are not allowed", event.start_mark)
+        if isinstance(event, yaml.ScalarEvent | yaml.CollectionStartEvent) and event.tag is not None:
+            raise _refused(f"tag {event.tag} is not allowed", event.start_mark)
         return super().compose_node(parent, index)
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         """The mapping; a key that stands twice is an error instead of a silent choice."""
-        keys = [key.value for key, _ in node.value]
-        for key in keys:
-            if keys.count(key) > 1:
-                raise yaml.constructor.ConstructorError(None, None, f"key {key!r} stands twice", node.start_mark)
+        keys = Counter(key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode))
+        for key in (key for key, times in keys.items() if times > 1):
+            raise _refused(f"key {key!r} stands twice", node.start_mark)
         return super().construct_mapping(node, deep=deep)
+
+
+def _refused(problem: str, mark: Any) -> yaml.MarkedYAMLError:
+    return yaml.MarkedYAMLError(problem=problem, problem_mark=mark)
 
 
 def read_yaml(text: str, path: str) -> Any:
     """The tree of texts in `text`; `path` is only named in errors."""
-    try:
-        return yaml.load(text, _TextLoader)  # noqa: S506 - a BaseLoader constructs nothing but text, lists and dicts
+    try:  # A BaseLoader constructs nothing but text, lists and dicts.
+        return yaml.load(text, _TextLoader)
     except (yaml.YAMLError, RecursionError) as error:
         raise UsageError(
             found=" ".join(str(error).split()) or "too deep a nesting",
@@ -54,8 +66,8 @@ def read_yaml(text: str, path: str) -> Any:
 def read_yaml_file(path: Path) -> Tree:
     """The settings in a YAML file; anything but a mapping is refused."""
     try:
-        tree = read_yaml(path.read_text(encoding="utf-8"), str(path))
-    except (OSError, UnicodeDecodeError) as error:
+        tree = read_yaml(_text_of(path), str(path))
+    except (OSError, ValueError) as error:
         raise UsageError(
             found=str(error), expected="a readable YAML file", fix="check the path", path=path, code="config-file"
         ) from None
@@ -67,6 +79,14 @@ def read_yaml_file(path: Path) -> Tree:
             path=path, code="config-file",
         )  # fmt: skip
     return tree
+
+
+def _text_of(path: Path) -> str:
+    with path.open(encoding="utf-8") as file:
+        text = file.read(_LONGEST_FILE + 1)
+    if len(text) > _LONGEST_FILE:
+        raise ValueError(f"more than {_LONGEST_FILE} characters")
+    return text
 
 
 def config_names(kind: str) -> tuple[str, ...]:
@@ -98,17 +118,32 @@ def parse_words(words: Sequence[str]) -> Tree:
     tree: Tree = {}
     for word in words:
         key, equals, text = word.partition("=")
-        if not equals or not key:
+        if not equals or not all(key.split(".")):
             raise UsageError(
                 found=f"{word!r}", expected="key=value, such as optim.lr=3e-4",
-                fix=f"write the setting and its value.{nearest(word, setting_names())}", code="not-key-value",
+                fix=f"write the setting and its value.{_meant(word)}", code="not-key-value",
             )  # fmt: skip
-        _put(tree, key, _word_value(text, word))
+        _put(tree, key, _word_value(key, text, word))
     return tree
 
 
-def _word_value(text: str, word: str) -> Any:
-    return read_yaml(text, word) if text[:1] in "[{" and text else text
+def _meant(word: str) -> str:
+    if word in config_names("organ"):
+        return f" Did you mean 'organ={word}'?"
+    return nearest(f"{word}=", [f"{name}=" for name in setting_names()])
+
+
+def _word_value(key: str, text: str, word: str) -> Any:
+    """Lists and tables may be written as YAML flow; `{liver:1}` is a table although YAML wants a blank there."""
+    several = key in list_names() or any(key == table or key.startswith(f"{table}.") for table in TABLES)
+    if several and text.startswith(("[", "{")):
+        return read_yaml(re.sub(r":(?=\S)", ": ", text) if text.startswith("{") else text, word)
+    return text
+
+
+def to_words(settings: Mapping[str, Any]) -> tuple[str, ...]:
+    """Python values as the words of a command line: `{"optim": {"lr": 1e-3}}` or `{"optim.lr": 1e-3}`."""
+    return tuple(f"{name}={as_text(value)}" for name, value in flatten(settings))
 
 
 def _put(tree: Tree, key: str, value: Any) -> None:
@@ -148,55 +183,21 @@ def resolve(words: Sequence[str], files: Sequence[Path] = (), auto_preset: str =
 
 
 def split_lists(tree: Tree) -> Tree:
-    """`organ=liver,pancreas` for `organ=[liver,pancreas]`, for every setting that is a list."""
-    lists = {name for name, default in flatten(Settings().model_dump()) if isinstance(default, list | tuple)}
+    """`organ=liver,pancreas` for `organ=[liver,pancreas]`, for every setting that holds several values."""
+    lists = list_names()
     found: Tree = {}
     for key, value in flatten(tree):
-        listed = isinstance(value, str) and value != "null" and (key in lists or key in _TUPLES)
-        _put(found, key, [part.strip() for part in value.split(",") if part.strip()] if listed else value)
+        if key in TABLES and isinstance(value, Mapping):
+            _put(found, key, {inner: _split(text) for inner, text in value.items()})
+        else:
+            _put(found, key, _split(value) if key in lists else value)
     return found
 
 
-_TUPLES = frozenset({"data.spacing_mm", "prepare.window_hu"})
-_TABLES = frozenset({"data.labels"})
-
-
-def flatten(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """(dotted name, value) of every leaf; tables of free keys such as `data.labels` count as one leaf."""
-    for key, value in tree.items():
-        name = f"{prefix}{key}"
-        if isinstance(value, Mapping) and name not in _TABLES:
-            yield from flatten(value, f"{name}.")
-        else:
-            yield name, value
-
-
-def setting_names() -> tuple[str, ...]:
-    """Every dotted setting, in the order of the schema."""
-    return tuple(name for name, _ in flatten(Settings().model_dump()))
-
-
-def describe() -> Iterator[tuple[str, Any, str, tuple[str, ...]]]:
-    """(name, default, meaning, allowed words) of every setting."""
-    yield from _describe(Settings, "")
-
-
-def _describe(section: type[BaseModel], prefix: str) -> Iterator[tuple[str, Any, str, tuple[str, ...]]]:
-    for name, field in section.model_fields.items():
-        if isinstance(field.annotation, type) and issubclass(field.annotation, Section):
-            yield from _describe(field.annotation, f"{prefix}{name}.")
-        else:
-            meaning = " ".join((field.description or "").split())
-            yield f"{prefix}{name}", field.get_default(), meaning, _allowed(field.annotation)
-
-
-def _allowed(annotation: Any) -> tuple[str, ...]:
-    if annotation is bool:
-        return ("true", "false")
-    if isinstance(annotation, str):
-        return (annotation,)
-    inner = (word for part in get_args(annotation) for word in _allowed(part))
-    return tuple(dict.fromkeys(inner))
+def _split(value: Any) -> Any:
+    if not isinstance(value, str) or value == "null":
+        return value
+    return [part.strip() for part in value.split(",") if part.strip()]
 
 
 def validate(tree: Tree) -> Settings:
@@ -212,27 +213,37 @@ def _validated(kind: type[Kind], tree: Tree, path: str | None) -> Kind:
 
 
 def _explain(problem: ErrorDetails, path: str | None) -> UsageError:
-    name = ".".join(str(part) for part in problem["loc"] if not _is_type_tag(part))
+    name = _setting_of(problem)
     if problem["type"] == "extra_forbidden":
         known = setting_names()
-        hint = nearest(name, known) or nearest(name.split(".")[-1], [key.split(".")[-1] for key in known])
+        last = {key.split(".")[-1]: key for key in reversed(known)}
+        hint = nearest(name, known) or nearest(last.get(name.split(".")[-1], ""), known) or nearest(name, last)
         return UsageError(
             found=f"unknown setting {name!r}", expected="a setting of `seg train --help`",
             fix=f"correct its name.{hint}", path=path, code="unknown-setting",
         )  # fmt: skip
-    value = problem["input"]
-    allowed = next((words for key, _, _, words in describe() if key == name), ())
+    value = as_text(problem["input"])
+    own_words = problem["msg"].removeprefix("Value error, ")
     return UsageError(
         found=f"{name}={value}",
-        expected=problem["msg"].removeprefix("Input should be ").removeprefix("Value error, "),
-        fix=f"give {name} such a value.{nearest(str(value), allowed)}",
+        expected=own_words if problem["type"] == "value_error" else _wanted(name, own_words),
+        fix=f"give {name} such a value.{nearest(value, allowed_words(name))}",
         path=path,
         code="bad-value",
     )
 
 
-def _is_type_tag(part: int | str) -> bool:
-    return isinstance(part, int) or not part.isidentifier() or part in ("float", "int", "str", "tuple")
+def _wanted(name: str, otherwise: str) -> str:
+    return expected(name) or otherwise.removeprefix("Input should be ")
+
+
+def _setting_of(problem: ErrorDetails) -> str:
+    """The dotted name without the position in a list and without the branch of a union that pydantic tried."""
+    parts = [str(part) for part in problem["loc"]]
+    known = [".".join(parts[:end]) for end in range(len(parts), 0, -1)]
+    if problem["type"] == "extra_forbidden":
+        return known[0]
+    return next((name for name in known if expected(name)), known[0])
 
 
 def to_yaml(settings: Settings) -> str:

@@ -3,6 +3,7 @@
 import importlib
 import pkgutil
 from dataclasses import dataclass
+from pathlib import Path
 from types import ModuleType
 
 from seg.errors import UsageError, nearest
@@ -19,14 +20,23 @@ class ExtensionPoint:
     base: str = ""
     """The file that holds the contract, not a component; empty where the contract lives elsewhere."""
 
+    @property
+    def folder(self) -> Path:
+        """Where the components' files lie."""
+        return Path(__file__).parent.joinpath(*self.package.split(".")[1:])
+
     def names(self) -> tuple[str, ...]:
         """All registered names, sorted; imports no component."""
-        package = importlib.import_module(self.package)
-        found = (module.name for module in pkgutil.iter_modules(package.__path__))
+        found = (module.name for module in pkgutil.iter_modules([str(self.folder)]))
         return tuple(sorted(name for name in found if name != self.base and not name.startswith("_")))
 
     def load(self, name: str) -> ModuleType:
         """The module of that name; an unknown one raises UsageError with the nearest known name."""
+        self.require(name)
+        return importlib.import_module(f"{self.package}.{name}")
+
+    def require(self, name: str) -> None:
+        """Raise UsageError with the nearest known name where there is no such component; imports none."""
         known = self.names()
         if name not in known:
             raise UsageError(
@@ -35,7 +45,6 @@ class ExtensionPoint:
                 fix=f"choose a known {self.kind}.{nearest(name, known)}",
                 code=f"unknown-{self.kind}",
             )
-        return importlib.import_module(f"{self.package}.{name}")
 
 
 FORMATS = ExtensionPoint("seg.data.formats", "format", base="layout")
