@@ -1,0 +1,122 @@
+"""The trunk around the organs: skin, fat, muscle, lungs, diaphragm, heart, spine and ribs."""
+
+import numpy as np
+
+from seg.data.phantom_patient import Patient
+from seg.data.phantom_shapes import Canvas, Field, Region, ramp, soft_max, soft_step
+
+WHOLE: Region = (slice(None), slice(None), slice(None))
+BONE_HU = 420.0
+LUNG_HU = -850.0
+
+
+def _rounded_box(canvas: Canvas, centre_y: float, half_x: float, half_y: float, power: float) -> Field:
+    """Signed distance to a superellipse in each slice, measured along the ray from its centre."""
+    x, y = canvas.x, canvas.y - np.float32(centre_y)
+    radius = (np.abs(x / half_x) ** power + np.abs(y / half_y) ** power + 1e-9) ** (1 / power)
+    return (np.sqrt(x**2 + y**2) * (1 - 1 / radius)).astype(np.float32)
+
+
+def draw_trunk(canvas: Canvas, patient: Patient) -> Field:
+    """Paint skin, fat, muscle wall and the fat-filled cavity; returns the signed distance to the cavity's inner wall."""
+    rng = patient.stream("trunk")
+    narrow = ramp(canvas.z, [(-90, 8.0), (-20, 5.0), (50, 0.0), (120, 10.0)])
+    wall = _rounded_box(canvas, 3, 142, 106, 2.35) + narrow
+    cavity = _rounded_box(canvas, -10, 127, 86, 2.3) + narrow
+    behind = soft_step(canvas.y - 20, 40)
+    thickness = np.float32(patient.subcutaneous_mm) * (0.75 + 0.5 * behind + 0.2 * soft_step(np.abs(canvas.x) - 60, 40))
+    skin = wall - thickness
+    share = canvas.occupancy(skin)
+    canvas.paint(WHOLE, share, rng.normal(25, 10))
+    fat = canvas.parenchyma(WHOLE, patient.hu["fat"], 5)
+    canvas.paint(WHOLE, canvas.occupancy(skin + 2.0), fat)
+    canvas.paint(WHOLE, canvas.occupancy(wall), canvas.parenchyma(WHOLE, patient.hu["muscle"], 6))
+    seam = np.exp(-(((wall - 0.45 * (wall - cavity)) / 1.1) ** 2)) * soft_step(60 - np.abs(canvas.y + 10), 25)
+    canvas.paint(WHOLE, (0.55 * seam).astype(np.float32) * canvas.occupancy(wall + 2), patient.hu["fat"])
+    canvas.paint(WHOLE, canvas.occupancy(cavity), canvas.parenchyma(WHOLE, patient.hu["fat"] + 8, 14))
+    return cavity
+
+
+def draw_chest(canvas: Canvas, patient: Patient, cavity: Field) -> Field:
+    """Paint lungs and heart above the diaphragm; returns the signed distance to the abdomen below it."""
+    rng = patient.stream("chest")
+    right, left = 95 + rng.normal(0, 4), 84 + rng.normal(0, 5)
+    dome = np.maximum(_dome(canvas, -58, right - patient.breath_mm, -1), _dome(canvas, 62, left - patient.breath_mm, 1))
+    above = dome - canvas.z
+    chest = soft_max(cavity + 1.5, above + 2, 6)
+    canvas.paint(WHOLE, canvas.occupancy(chest), canvas.parenchyma(WHOLE, LUNG_HU, 40))
+    heart = canvas.ellipsoid(WHOLE, (18, -42, 118 - patient.breath_mm), (68, 46, 45))
+    heart = soft_max(heart, above + 1, 8)
+    canvas.paint(WHOLE, canvas.occupancy(heart - 4), patient.hu["fat"])
+    canvas.paint(WHOLE, canvas.occupancy(heart), canvas.parenchyma(WHOLE, patient.hu["heart"], 10))
+    spine = np.sqrt((canvas.x / 1.15) ** 2 + (canvas.y - 52) ** 2) - 27
+    abdomen = soft_max(cavity + 1.0, canvas.z - dome + 3, 8)
+    return soft_max(abdomen, -spine, 8)
+
+
+def _dome(canvas: Canvas, centre_x: float, top: float, side: int) -> Field:
+    across = (canvas.x - np.float32(centre_x)) * side
+    across = across / np.where(across > 0, np.float32(58), np.float32(105))
+    along = (canvas.y + 12) / 82
+    return np.float32(top) - 44 * (across**2 + along**2)
+
+
+def draw_bones(canvas: Canvas, patient: Patient, cavity: Field) -> None:
+    """Paint psoas and back muscles, vertebrae with discs and canal, and the ribs in the wall."""
+    _back_muscles(canvas, patient)
+    rng = patient.stream("bones")
+    marrow = patient.hu["marrow"] - 60 * patient.age
+    phase = rng.uniform(0, 34)
+    _vertebrae(canvas, marrow, patient.hu["disc"], phase)
+    _ribs(canvas, marrow, cavity, rng.uniform(0, 30))
+
+
+def _back_muscles(canvas: Canvas, patient: Patient) -> None:
+    region = canvas.region(((-90, 90), (20, 115), (-200, 200)))
+    hu = canvas.parenchyma(region, patient.hu["muscle"], 8)
+    z = canvas.z[region]
+    size = ramp(z, [(-80, 21.0), (-20, 13.0), (30, 6.0), (60, -6.0)])
+    for side in (-1, 1):
+        x = canvas.x[region] * side
+        y = canvas.y[region]
+        psoas = np.sqrt((x - 30 - 0.35 * (size - 12)) ** 2 + ((y - 56) / 1.1) ** 2) - size
+        canvas.paint(region, canvas.occupancy(psoas - 2), patient.hu["fat"])
+        canvas.paint(region, canvas.occupancy(psoas), hu)
+        quadratus = np.sqrt(((x - 62) / 2.2) ** 2 + (y - 76) ** 2) - 7 * soft_step(20 - z, 15)
+        canvas.paint(region, canvas.occupancy(quadratus), hu)
+    crus = np.sqrt((canvas.x[region] / 2.1) ** 2 + (canvas.y[region] - 36) ** 2) - 11 * soft_step(z - 5, 15)
+    canvas.paint(region, canvas.occupancy(crus), hu)
+
+
+def _vertebrae(canvas: Canvas, marrow: float, disc_hu: float, phase: float) -> None:
+    region = canvas.region(((-50, 50), (25, 125), (-200, 200)))
+    x, y, z = canvas.x[region], canvas.y[region], canvas.z[region]
+    level = np.abs((z - phase + 17) % 34 - 17)
+    waist = ramp(level, [(0, 1.8), (8, 1.0), (14, -0.5)])
+    body = (np.sqrt((x / 1.28) ** 2 + (y - 49) ** 2) - (17.5 - waist)).astype(np.float32)
+    canal = np.sqrt((x / 1.15) ** 2 + (y - 75) ** 2) - 8.5
+    spinous = np.sqrt((x * 2.6) ** 2 + ((y - 93) / 1.5) ** 2) - 11 * soft_step(11 - level, 4)
+    ring = np.abs(canal - 3.0) - 3.0 - 1.5 * soft_step(10 - level, 5)
+    wings = np.sqrt((np.abs(x) - 26) ** 2 / 5 + (y - 76) ** 2) - 5.5 * soft_step(8 - level, 3)
+    arch = np.minimum(np.minimum(ring, spinous), wings).astype(np.float32)
+    arch_hu = np.float32(BONE_HU - 120) + np.float32(60) * canvas.texture[region]
+    canvas.paint(region, canvas.occupancy(arch), arch_hu)
+    canvas.paint(region, canvas.occupancy(canal), 32.0)
+    canvas.paint(region, canvas.occupancy(body), BONE_HU)
+    inside = canvas.occupancy(body + 2.6)
+    canvas.paint(region, inside, canvas.parenchyma(region, marrow, 28))
+    disc = canvas.occupancy((12.8 - level).astype(np.float32)) * canvas.occupancy(body + 0.5)
+    canvas.paint(region, disc, disc_hu)
+
+
+def _ribs(canvas: Canvas, marrow: float, cavity: Field, phase: float) -> None:
+    """All ribs at once: their height falls along the wall from the spine to the front."""
+    angle = np.arctan2(np.abs(canvas.x), canvas.y - 10)
+    height = canvas.z + 62 * np.clip(angle, 0, 2.2) - 45
+    order = (height - phase + 15) % 30 - 15
+    floating = soft_step(height - 12 * (angle - 0.5), 6)
+    front = soft_step(np.float32(2.3) - angle, 0.08) * soft_step(angle - np.float32(0.28), 0.05)
+    rib = np.sqrt((cavity - 6.5) ** 2 + (order * 0.62) ** 2) - 5.2 * floating * front
+    rib = rib.astype(np.float32)
+    canvas.paint(WHOLE, canvas.occupancy(rib), BONE_HU)
+    canvas.paint(WHOLE, canvas.occupancy(rib + 2.3), marrow + 20)
