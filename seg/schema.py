@@ -128,6 +128,13 @@ def as_text(value: Any) -> str:
     return str(value)
 
 
+def shown(default: Any) -> str:
+    """A default as a person writes it: `dice,iou` for a list, `empty` where there is nothing."""
+    if isinstance(default, tuple):
+        default = ",".join(as_text(part) for part in default)
+    return "empty" if default in ("", {}) else as_text(default)
+
+
 def _plain(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {str(key): _plain(inner) for key, inner in value.items()}

@@ -1,0 +1,200 @@
+"""The verbs as functions. The command line calls these and nothing else; each imports what it needs when it is called.
+
+Settings are given as a mapping of Python values, nested or dotted, or as the words of the command line:
+`{"optim": {"lr": 1e-3}}`, `{"optim.lr": 1e-3}` and `["optim.lr=1e-3"]` mean the same.
+"""
+
+from collections.abc import Mapping, Sequence
+from os import PathLike, fspath
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+
+from seg.errors import UsageError
+from seg.progress import Progress, silent
+
+if TYPE_CHECKING:
+    from seg.config import Settings
+    from seg.data.check import CheckReport
+    from seg.recipes.listing import Table
+    from seg.recipes.predict import PredictOutcome
+    from seg.recipes.prepare import Prepared
+    from seg.records import Evaluation
+    from seg.runs import Run
+
+    RunLike: TypeAlias = Run | str | PathLike[str]
+
+Given: TypeAlias = Mapping[str, Any] | Sequence[str]
+AnyPath: TypeAlias = str | PathLike[str]
+
+
+def settings(organ: str | Sequence[str] = (), given: Given = (), *, config: Sequence[AnyPath] = ()) -> "Settings":
+    """Every setting, resolved: defaults, then preset, organ file, `config` files in order, then `given`.
+
+    `organ` is one name or several; without one `given` decides, else it is the liver.
+
+        seg.settings("liver", {"train.steps": 800}).train.steps
+
+    Raises UsageError, with the nearest known name, for a name or value that cannot be meant.
+    """
+    return _resolved(_words(organ, given), config, _preset_of_this_machine())
+
+
+def train(
+    organ: str | Sequence[str] = (),
+    given: Given = (),
+    *,
+    config: Sequence[AnyPath] = (),
+    dry_run: bool = False,
+    resume: "RunLike | None" = None,
+) -> "Run":
+    """Train a model and score it on patients kept back until the end; returns the run, a folder with everything.
+
+        run = seg.train("liver", {"data.root": "scans", "preset": "gpu"})
+        run = seg.train(["liver", "spleen"], ["optim.lr=3e-4"])
+        run = seg.train(resume="runs/liver-20260101-120000")
+        print(run.folder, run.report)
+
+    `dry_run` checks the data, builds the model, tries one batch and prints the plan instead of training.
+    `resume` goes on with an interrupted run under the settings it was started with, so none may be given beside it.
+    Raises a SegError child for settings, data, weights, devices or a loss that went wrong.
+    """
+    words = _words(organ, given)
+    if resume is not None and (words or config):
+        raise UsageError(
+            found=f"settings beside a run to resume: {' '.join([*words, *map(str, config)])}",
+            expected="the run alone, which goes on under its own settings",
+            fix="leave the settings out, or start a new run with them",
+            code="resume-settings",
+        )
+    resolved = _resolved(words, config, _preset_of_this_machine())
+    from seg.recipes import train as recipe
+
+    return recipe.train(resolved, dry_run=dry_run, resume=None if resume is None else _run_path(resume))
+
+
+def predict(run: "RunLike", source: AnyPath, output: AnyPath, given: Given = ()) -> "PredictOutcome":
+    """Segment every scan below `source`, in any layout; masks lie on the scans' own grids below `output`.
+
+        outcome = seg.predict("liver", "new-scans", "predictions", {"predict.probabilities": True})
+        outcome.done, outcome.skipped, outcome.failed
+
+    `run` is a run, its folder, its name, or an organ: then its best finished run. Finished predictions are skipped;
+    a bad scan is reported in `failed`, the others are done.
+    """
+    from seg.recipes import predict as recipe
+
+    return recipe.predict(_run_path(run), Path(source), Path(output), _words((), given))
+
+
+def evaluate(prediction: AnyPath, reference: AnyPath, output: AnyPath, given: Given = ()) -> "Evaluation":
+    """Score the masks below `prediction` against those below `reference`; cases.csv, evaluation.json and report.html.
+
+        result = seg.evaluate("predictions", "scans/labelsTs", "scores", {"organ": "liver"})
+        result.summary["liver"]["dice"].mean
+
+    A missing prediction counts with the worst value; masks on another grid than the reference are refused.
+    """
+    resolved = _resolved(_words((), given))
+    from seg.recipes import evaluate as recipe
+
+    return recipe.evaluate(Path(prediction), Path(reference), Path(output), resolved)
+
+
+def report(run: "RunLike") -> Path:
+    """Write a run's report.html again from what the run holds; returns its path.
+
+    seg.report("liver")
+    """
+    from seg.recipes import report as recipe
+
+    return recipe.report(_run_path(run))
+
+
+def check(organ: str | Sequence[str] = (), given: Given = (), *, progress: Progress = silent) -> "CheckReport":
+    """Find everything that can be wrong with a data set before training; raises only where it cannot be looked at.
+
+    found = seg.check("liver", {"data.root": "scans"})
+    for finding in found.errors: print(finding.path, finding.found, finding.fix)
+    """
+    resolved = _resolved(_words(organ, given))
+    from seg.recipes import check as recipe
+
+    return recipe.check(resolved, progress)
+
+
+def prepare(organ: str | Sequence[str] = (), given: Given = (), *, progress: Progress = silent) -> "Prepared":
+    """Bring every scan to the network's grid and intensities and keep it on disk; a training then starts at once.
+
+    seg.prepare("liver", {"data.root": "scans"}).plan
+    """
+    resolved = _resolved(_words(organ, given), (), _preset_of_this_machine())
+    from seg.recipes import prepare as recipe
+
+    return recipe.prepare(resolved, progress)
+
+
+def phantom(
+    output: AnyPath,
+    *,
+    layout: str = "decathlon",
+    labelled: int = 10,
+    unlabelled: int = 0,
+    seed: int = 0,
+    scanner: Literal["a", "b"] = "a",
+    progress: Progress = silent,
+) -> Path:
+    """Write synthetic abdomens with known organs in any layout (`seg.listing("formats")`); returns `output`.
+
+    seg.phantom("phantoms", layout="nnunet", labelled=20, unlabelled=5)
+    """
+    from seg.recipes import phantom as recipe
+
+    counts = {"labelled": labelled, "unlabelled": unlabelled, "seed": seed}
+    return recipe.phantom(Path(output), layout, **counts, scanner=scanner, progress=progress)
+
+
+def listing(kind: str, *, runs: AnyPath = "runs") -> "Table":
+    """What there is of a kind: organs, strategies, formats, metrics, losses, encoders, presets, settings or runs.
+
+    [row[0] for row in seg.listing("organs").rows]
+    """
+    from seg.recipes import listing as recipe
+
+    return recipe.listing(kind, Path(runs))
+
+
+def _words(organ: str | Sequence[str], given: Given) -> tuple[str, ...]:
+    from seg.overrides import to_words
+
+    words = to_words(given) if isinstance(given, Mapping) else tuple(given)
+    names = organ if isinstance(organ, str) else ",".join(organ)
+    return (f"organ={names}", *words) if names else words
+
+
+def _resolved(words: Sequence[str], config: Sequence[AnyPath] = (), preset: str = "cpu") -> "Settings":
+    from seg.overrides import resolve
+    from seg.registry import FORMATS, LOSSES, METRICS, STRATEGIES
+
+    resolved = resolve(words, [Path(path) for path in config], preset)
+    chosen = (
+        (FORMATS, [] if resolved.data.format == "auto" else [resolved.data.format]),
+        (LOSSES, [resolved.loss.mask, resolved.loss.edge]),
+        (METRICS, resolved.evaluate.metrics),
+        (STRATEGIES, resolved.strategy),
+    )
+    for point, names in chosen:
+        for name in names:
+            point.require(name)
+    return resolved
+
+
+def _preset_of_this_machine() -> str:
+    import torch
+
+    return "gpu" if torch.cuda.is_available() else "cpu"
+
+
+def _run_path(run: "RunLike") -> Path:
+    from seg.runs import Run
+
+    return run.folder if isinstance(run, Run) else Path(fspath(run))

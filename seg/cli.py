@@ -1,0 +1,240 @@
+"""One function per verb: parse, call the function of that name in `api.py`, print. No logic, and no torch at import."""
+
+import re
+import sys
+import traceback
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+from typer.core import TyperCommand
+from typer.exceptions import TyperException
+
+from seg import api
+from seg.console import print_error, print_table, progress_line
+from seg.errors import SegError
+
+app = typer.Typer(
+    name="seg",
+    help="Medical image segmentation: from a folder of scans to a model, its masks, and a page that says how good.",
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+)
+
+Words = Annotated[
+    list[str] | None, typer.Argument(metavar="KEY=VALUE", help="Settings, such as organ=liver optim.lr=3e-4.")
+]
+Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
+Config = Annotated[list[Path] | None, typer.Option("--config", metavar="FILE", help="YAML settings; may be repeated.")]
+Output = Annotated[Path, typer.Option("--output", "-o", metavar="FOLDER", help="Where results go.")]
+RunName = Annotated[str, typer.Argument(metavar="RUN", help="A run's folder or name, or an organ: its best run.")]
+
+
+class ExplainsSettings(TyperCommand):
+    """A command whose help ends with every setting, generated from the schema."""
+
+    def format_epilog(self, ctx: Any, formatter: Any) -> None:
+        """Name, meaning, default and values of every setting."""
+        from seg.schema import describe, expected, shown
+
+        with formatter.section("Settings"):
+            formatter.write_dl(
+                [(name, f"{meaning} [{shown(default)}; {expected(name)}]") for name, default, meaning, _ in describe()]
+            )
+
+
+@app.callback()
+def seg(debug: Debug = False) -> None:
+    """Read `--debug` wherever it stands; `main` looks for it."""
+
+
+@app.command(cls=ExplainsSettings)
+def train(
+    words: Words = None,
+    config: Config = None,
+    show_config: Annotated[bool, typer.Option("--show-config", help="Print the resolved settings and stop.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Check data, model and one batch; print the plan.")
+    ] = False,
+    resume: Annotated[str | None, typer.Option("--resume", metavar="RUN", help="Go on with this run.")] = None,
+    debug: Debug = False,
+) -> None:
+    """Train a model on a folder of scans.
+
+    It is scored on patients kept back until the end; the run's report.html says how good it is.
+    """
+    if show_config:
+        from seg.overrides import to_yaml
+
+        typer.echo(to_yaml(api.settings(given=words or (), config=config or ())), nl=False)
+        return
+    run = api.train(given=words or (), config=config or (), dry_run=dry_run, resume=resume)
+    if not dry_run:
+        typer.echo(f"run     {run.folder}\nreport  {run.report}")
+
+
+@app.command()
+def predict(
+    run: RunName,
+    source: Annotated[Path, typer.Argument(metavar="IN", help="Scans, in any layout (seg list formats).")],
+    output: Output,
+    words: Words = None,
+    debug: Debug = False,
+) -> None:
+    """Segment scans with a trained model.
+
+    Every mask lies on its scan's own grid. What is finished is skipped; a bad scan is reported, the others are done.
+    """
+    outcome = api.predict(run, source, output, words or ())
+    if outcome.failed:
+        _print_findings(outcome.failed)
+    typer.echo(f"{outcome.done} done, {outcome.skipped} finished before, {len(outcome.failed)} failed: {output}")
+    if outcome.failed:
+        raise typer.Exit(3)
+
+
+@app.command()
+def evaluate(
+    prediction: Annotated[Path, typer.Argument(metavar="PRED", help="Folder of predicted masks.")],
+    reference: Annotated[Path, typer.Argument(metavar="REF", help="Folder of reference masks.")],
+    output: Output,
+    words: Words = None,
+    debug: Debug = False,
+) -> None:
+    """Compare predicted masks with reference masks.
+
+    Writes cases.csv, evaluation.json and report.html.
+    """
+    result = api.evaluate(prediction, reference, output, words or ())
+    columns = ("organ", "metric", "mean", "95 % interval", "n", "undefined")
+    print_table(columns, [row for organ, metrics in result.summary.items() for row in _interval_rows(organ, metrics)])
+    typer.echo(f"report  {output / 'report.html'}")
+
+
+@app.command()
+def report(run: RunName, debug: Debug = False) -> None:
+    """Write a run's report.html again."""
+    typer.echo(f"report  {api.report(run)}")
+
+
+@app.command()
+def check(words: Words = None, debug: Debug = False) -> None:
+    """Find everything that is wrong with a data set.
+
+    One table over all files; ends with 3 where something has to be mended.
+    """
+    found = api.check(given=words or (), progress=progress_line())
+    if found.findings:
+        _print_findings(found.findings)
+    typer.echo(f"{len(found.facts)} cases read, {len(found.errors)} errors, {len(found.findings)} findings")
+    if found.errors:
+        raise typer.Exit(3)
+
+
+@app.command()
+def prepare(words: Words = None, debug: Debug = False) -> None:
+    """Prepare every scan, so that a training starts at once."""
+    prepared = api.prepare(given=words or (), progress=progress_line())
+    typer.echo(f"{len(prepared.facts)} cases prepared\n{prepared.plan}")
+
+
+@app.command()
+def phantom(
+    output: Output,
+    layout: Annotated[str, typer.Option("--layout", help="Layout on disk (seg list formats).")] = "decathlon",
+    labelled: Annotated[int, typer.Option("--labelled", min=0, help="Patients with labels.")] = 10,
+    unlabelled: Annotated[int, typer.Option("--unlabelled", min=0, help="Patients without.")] = 0,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Same seed, same patients.")] = 0,
+    scanner: Annotated[Literal["a", "b"], typer.Option("--scanner", help="b looks different: a domain shift.")] = "a",
+    debug: Debug = False,
+) -> None:
+    """Write synthetic abdomens with known organs."""
+    counts = {"labelled": labelled, "unlabelled": unlabelled, "seed": seed}
+    typer.echo(api.phantom(output, layout=layout, **counts, scanner=scanner, progress=progress_line()))
+
+
+@app.command("list")
+def list_(
+    kind: Annotated[
+        str,
+        typer.Argument(
+            metavar="KIND",
+            help="organs, strategies, formats, metrics, losses, encoders, presets, settings or runs.",
+        ),
+    ],
+    runs: Annotated[Path, typer.Option("--runs", metavar="FOLDER", help="Where the runs lie.")] = Path("runs"),
+    debug: Debug = False,
+) -> None:
+    """Show organs, formats, metrics, settings, runs, ..."""
+    table = api.listing(kind, runs=runs)
+    print_table(table.columns, table.rows)
+
+
+@app.command()
+def completion(
+    shell: Annotated[Literal["bash", "zsh"], typer.Argument(metavar="bash|zsh", help="Your shell.")],
+    debug: Debug = False,
+) -> None:
+    """Print the script that completes words at TAB.
+
+    bash: source <(seg completion bash)    zsh: source <(seg completion zsh)
+    """
+    from seg.completion import SCRIPTS
+
+    typer.echo(SCRIPTS[shell], nl=False)
+
+
+@app.command("complete-line", hidden=True)
+def complete_line(line: str, debug: Debug = False) -> None:
+    """Print the candidates for the last word of a line; the completion scripts ask this."""
+    from seg.completion import candidates
+
+    for candidate in candidates(line):
+        typer.echo(candidate)
+
+
+def _print_findings(findings: Sequence[Any]) -> None:
+    order = {"error": 0, "warning": 1, "note": 2}
+    ordered = sorted(findings, key=lambda finding: order[finding.severity])
+    columns = ("severity", "file", "found", "expected", "fix")
+    print_table(columns, [(each.severity, each.path, each.found, each.expected, each.fix) for each in ordered])
+
+
+def _interval_rows(organ: str, metrics: dict[str, Any]) -> list[tuple[str, ...]]:
+    def number(value: float | None) -> str:
+        return "undefined" if value is None else f"{value:.4g}"
+
+    return [
+        (organ, name, number(one.mean), f"{number(one.low)} to {number(one.high)}", str(one.n), str(one.n_undefined))
+        for name, one in metrics.items()
+    ]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command line and return its exit code: 0, that of the error's class (`errors.py`), or 130 for Ctrl-C."""
+    given = list(sys.argv[1:] if arguments is None else arguments) or ["--help"]
+    try:
+        code = app(given, prog_name="seg", standalone_mode=False)
+        return code if isinstance(code, int) else 0
+    except KeyboardInterrupt:
+        return 130
+    except Exception as error:
+        if "--debug" in given:
+            traceback.print_exception(error)
+        return _explain(error)
+
+
+def _explain(error: Exception) -> int:
+    """Say on stderr what went wrong; returns the exit code."""
+    if isinstance(error, SegError):
+        print_error(error)
+        return error.exit_code
+    if isinstance(error, TyperException):
+        message = re.sub(r"\(Possible options: (.*)\)", r"Did you mean \1?", error.format_message())
+        print(f"Error\n  found     {message}\n  to do     see `seg --help`", file=sys.stderr)
+        return 2
+    print(f"Error: {type(error).__name__}: {error}. Run it again with --debug for the details.", file=sys.stderr)
+    return 1

@@ -1,0 +1,61 @@
+"""What the command line shows: tables, a line of progress, errors."""
+
+import shutil
+import sys
+import time
+from collections.abc import Callable, Sequence
+
+from seg.errors import SegError
+
+
+def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """A table as wide as the terminal; where nobody looks, one tab-separated line per row that a script can cut."""
+    if not sys.stdout.isatty():
+        for row in (columns, *rows):
+            print("\t".join(" ".join(cell.split()) for cell in row))
+        return
+    from rich.box import SIMPLE_HEAD
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=SIMPLE_HEAD, pad_edge=False)
+    for number, column in enumerate(columns):
+        table.add_column(column, overflow="fold", no_wrap=number == 0)
+    for row in rows:
+        table.add_row(*(_literal(cell) for cell in row))
+    Console().print(table)
+
+
+def _literal(cell: str) -> str:
+    """Square brackets in file names are no markup, and control characters must not reach the terminal."""
+    from rich.markup import escape
+
+    return escape("".join(letter if letter.isprintable() else "?" for letter in cell))
+
+
+def progress_line() -> Callable[[int, int, str], None]:
+    """A listener that rewrites one line on a terminal, and stays silent elsewhere."""
+    return _ProgressLine() if sys.stderr.isatty() else (lambda done, total, what: None)
+
+
+class _ProgressLine:
+    """Shows `done/total what`, at most ten times a second."""
+
+    def __init__(self) -> None:
+        self._next_s = 0.0
+
+    def __call__(self, done: int, total: int, what: str) -> None:
+        """Rewrite the line; the last one ends with a line feed."""
+        now = time.monotonic()
+        if now < self._next_s and done < total:
+            return
+        self._next_s = now + 0.1
+        text = f"{done}/{total} {what}"[: shutil.get_terminal_size().columns - 1]
+        print(f"\r\x1b[K{text}", end="\n" if done >= total else "", file=sys.stderr, flush=True)
+
+
+def print_error(error: SegError) -> None:
+    """Where, what was found, what was expected and what to do, on stderr."""
+    where = f": {error.path}" if error.path else ""
+    lines = (f"Error{where}", f"  found     {error.found}", f"  expected  {error.expected}", f"  to do     {error.fix}")
+    print("\n".join(lines), file=sys.stderr)

@@ -1,0 +1,118 @@
+"""`seg list`: what there is of each kind, read from the files themselves, so that adding one is adding one file."""
+
+import ast
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from seg.config import config_folder
+from seg.errors import SegError, UsageError, nearest
+from seg.overrides import config_names, load_organ
+from seg.registry import FORMATS, LOSSES, METRICS, STRATEGIES, ExtensionPoint
+from seg.runs import list_runs
+from seg.schema import describe, expected, shown
+
+Row = tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows of text under their headings."""
+
+    columns: Row
+    rows: tuple[Row, ...]
+
+
+def listing(kind: str, runs: Path = Path("runs")) -> Table:
+    """The table of one kind; `runs` is the folder that the kind `runs` looks into.
+
+    Raises UsageError for an unknown kind.
+    """
+    if kind not in KINDS:
+        raise UsageError(
+            found=f"kind {kind!r}",
+            expected=f"one of {', '.join(KINDS)}",
+            fix=f"choose a known kind.{nearest(kind, KINDS)}",
+            code="unknown-kind",
+        )
+    if kind == "runs":
+        return _runs(runs)
+    columns, rows = _TABLES[kind]
+    return Table(columns, tuple(rows()))
+
+
+def _organs() -> Iterator[Row]:
+    for name in config_names("organ"):
+        organ = load_organ(name)
+        low, high = organ.window_hu
+        yield name, organ.title, ", ".join(organ.label_names), f"{low:g} to {high:g}", f"{organ.nsd_tolerance_mm:g}"
+
+
+def _presets() -> Iterator[Row]:
+    for name in config_names("preset"):
+        lines = (config_folder() / "preset" / f"{name}.yaml").read_text(encoding="utf-8").splitlines()
+        comments = [line.removeprefix("#").strip() for line in lines if line.startswith("#")]
+        yield name, " ".join(comments[1:])
+
+
+def _formats() -> Iterator[Row]:
+    for name in FORMATS.names():
+        layout = FORMATS.load(name).LAYOUT
+        yield name, layout.title, layout.looks_like
+
+
+def _metrics() -> Iterator[Row]:
+    for name in METRICS.names():
+        metric = METRICS.load(name).METRIC
+        yield (
+            name,
+            metric.title,
+            f"{metric.better} is better",
+            metric.define("mm", "evaluate.nsd_tolerance_mm").partition(". ")[0],
+        )
+
+
+def _components(point: ExtensionPoint) -> Iterator[Row]:
+    """Name and first line of each file's docstring, without importing it: torch would take seconds."""
+    for name in point.names():
+        text = (point.folder / f"{name}.py").read_text(encoding="utf-8")
+        yield name, (ast.get_docstring(ast.parse(text)) or "").partition("\n")[0]
+
+
+def _encoders() -> Iterator[Row]:
+    from seg.models.encoders import encoder_names
+
+    for name in encoder_names():
+        yield name, "timm" if name.startswith("tu-") else "segmentation-models-pytorch"
+
+
+def _settings() -> Iterator[Row]:
+    for name, default, meaning, _ in describe():
+        yield name, shown(default), meaning, expected(name)
+
+
+def _runs(folder: Path) -> Table:
+    rows: list[Row] = []
+    for run in list_runs(folder):
+        try:
+            manifest = run.manifest()
+        except SegError as error:
+            rows.append((run.name, "", "unreadable", "", error.found))
+            continue
+        dice = manifest.results.get("validation_dice")
+        score = "" if dice is None else f"{dice:.3f}"
+        rows.append((run.name, ", ".join(manifest.organs), manifest.state, manifest.created[:19], score))
+    return Table(("run", "organs", "state", "created (UTC)", "validation Dice"), tuple(rows))
+
+
+_TABLES: dict[str, tuple[Row, Callable[[], Iterator[Row]]]] = {
+    "organs": (("organ", "title", "label names", "CT window (HU)", "NSD tolerance (mm)"), _organs),
+    "strategies": (("strategy", "what it does"), lambda: _components(STRATEGIES)),
+    "formats": (("format", "title", "what it looks like"), _formats),
+    "metrics": (("metric", "title", "direction", "definition"), _metrics),
+    "losses": (("loss", "what it is"), lambda: _components(LOSSES)),
+    "encoders": (("encoder", "from"), _encoders),
+    "presets": (("preset", "what for"), _presets),
+    "settings": (("setting", "default", "meaning", "values"), _settings),
+}
+KINDS = (*_TABLES, "runs")
