@@ -26,7 +26,6 @@ PHANTOM_LABELS: dict[str, int] = {
 }
 DEFAULT_SIZE = (32, 128, 128)
 _SMALLEST = 8
-_MIDDLE_Z_MM = 16.0
 
 
 @dataclass(frozen=True)
@@ -54,7 +53,7 @@ def make_phantom(
 ) -> Phantom:
     """The scan of one patient; the same arguments give the same voxels.
 
-    The anatomy depends on (seed, patient) alone and lives in mm: another scanner, size or spacing sees the same patient.
+    The anatomy depends on (seed, patient) alone and lives in mm: another scanner or grid sees the same patient.
 
     Args:
         patient: Number of the patient, from 0.
@@ -72,7 +71,7 @@ def make_phantom(
     spacing = spacing_mm or default_spacing(scanner, size, width)
     axes = [
         ((np.arange(count) - (count - 1) / 2) * step + middle).astype(np.float32)
-        for count, step, middle in zip(size, spacing, (_MIDDLE_Z_MM, 8.0, 0.0), strict=True)
+        for count, step, middle in zip(size, spacing, person.position_mm, strict=True)
     ]
     canvas = blank_canvas(person, axes, spacing)
     draw_table(canvas, width, _back_mm(person))

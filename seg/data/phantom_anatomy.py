@@ -37,21 +37,33 @@ def _liver(canvas: Canvas, patient: Patient, abdomen: Field) -> None:
     rng = patient.stream("liver")
     y, z = canvas.y, canvas.z + np.float32(patient.breath_mm)
     tip = rng.normal(0, 14)
-    middle = ramp(z, [(-75 + tip, -150), (-45 + tip, -112), (-5, -66), (30, -36), (60, -12), (95, -5)])
-    lobe = rng.uniform(0.65, 1.25)
+    middle = np.float32(rng.normal(10, 8)) + ramp(
+        z, [(-75 + tip, -150), (-45 + tip, -112), (-5, -66), (30, -36), (60, -12), (95, -5)]
+    )
+    lobe = rng.uniform(0.7, 1.4)
     reach = ramp(z, [(0, 0.0), (22, 28 * lobe), (45, 74 * lobe), (66, 88 * lobe), (95, 72 * lobe)])
     front = soft_step(-y - np.float32(rng.uniform(8, 24)), 17)
     surface = (canvas.x - middle - reach * front + np.float32(0.55) * np.clip(y, 0, None)) / np.float32(1.35)
     surface = surface + np.float32(3.0) * smooth_field(rng, canvas.axes, 22.0)
-    distance = soft_max(surface, abdomen + np.float32(rng.uniform(1.5, 4)), rng.uniform(8, 16))
-    fissure = np.abs(canvas.x - np.float32(rng.uniform(-6, 12)) - 0.15 * y) - 2.5 - ramp(z, [(-10, 7.0), (50, -4.0)])
-    distance = soft_max(distance, -np.maximum(fissure, y + np.float32(rng.uniform(15, 35))), 3)
+    distance = soft_max(surface, abdomen + np.float32(rng.uniform(0.5, 2.5)), rng.uniform(6, 12))
+    distance = soft_max(distance, -_fissure(canvas, rng, z), 3)
     hilum = canvas.ellipsoid(WHOLE, (-24, -2, 26 - patient.breath_mm), (24, 11, 13))
     distance = soft_max(distance, -hilum, 4)
     _with_fat(canvas, patient, WHOLE, distance, 0.35 * patient.visceral_mm)
     canvas.paint(WHOLE, canvas.occupancy(distance), canvas.parenchyma(WHOLE, patient.hu["liver"], 4), "liver")
     draw_liver_vessels(canvas, patient)
     _lesions(canvas, patient, rng)
+
+
+def _fissure(canvas: Canvas, rng: np.random.Generator, z: Field) -> Field:
+    """The cleft of the ligamentum teres: fat between the left lobe's parts, deeper and wider below."""
+    lean = rng.uniform(-0.1, 0.45)
+    bend = 3 * np.sin(canvas.y / 12 + rng.uniform(0, 6))
+    width = ramp(z, [(-15, 8.0), (15, 2.5), (rng.uniform(30, 60), -5.0)])
+    sheet = np.abs(canvas.x - np.float32(rng.uniform(-8, 14)) - lean * (canvas.y + 60) - bend) - width
+    bottom = canvas.y + np.float32(rng.uniform(15, 50))
+    cleft: Field = np.maximum(sheet, bottom).astype(np.float32)
+    return cleft
 
 
 def _lesions(canvas: Canvas, patient: Patient, rng: np.random.Generator) -> None:
@@ -94,9 +106,9 @@ def _spleen(canvas: Canvas, patient: Patient, abdomen: Field) -> None:
     rng = patient.stream("spleen")
     size = float(np.clip(rng.normal(1, 0.14), 0.7, 1.45))
     centre = (93 + rng.normal(0, 3), 34 + rng.normal(0, 5), 48 + rng.normal(0, 6) - patient.breath_mm)
-    distance = canvas.ellipsoid(WHOLE, centre, (37 * size, 50 * size, 52 * size), lean=0.1)
-    hollow = canvas.ellipsoid(WHOLE, (centre[0] - 47, centre[1] - 20, centre[2]), (40, 56, 75))
-    distance = soft_max(soft_max(distance, -hollow, 9), abdomen + np.float32(rng.uniform(1.5, 4)), 9)
+    distance = canvas.ellipsoid(WHOLE, centre, (43 * size, 58 * size, 60 * size), lean=0.1)
+    hollow = canvas.ellipsoid(WHOLE, (centre[0] - 54, centre[1] - 34, centre[2] + 4), (43, 50, 84))
+    distance = soft_max(soft_max(distance, -hollow, 9), abdomen + np.float32(rng.uniform(1, 3)), 5)
     distance = distance + np.float32(2.0) * smooth_field(rng, canvas.axes, 24.0)
     _with_fat(canvas, patient, WHOLE, distance, 0.5 * patient.visceral_mm)
     texture = 18.0 if patient.phase == "arterial" else 4.0
@@ -130,7 +142,7 @@ def _adrenals(canvas: Canvas, patient: Patient) -> None:
         rng = patient.stream(f"adrenal {side}")
         top = np.array([side * 38 + rng.normal(0, 3), 30, 44 if side < 0 else 38]) - [0, 0, 0.5 * patient.breath_mm]
         for limb in (-1, 1):
-            end = top + [side * (8 + 6 * limb), 16, -18]
+            end = top + np.array([side * (8 + 6 * limb), 16, -18])
             region, distance = canvas.tube(np.stack([np.append(top, 3.2), np.append(end, 2.2)]))
             canvas.paint(region, canvas.occupancy(distance), patient.hu["adrenal"])
 
@@ -152,8 +164,8 @@ def _pancreas(canvas: Canvas, patient: Patient) -> None:
             (-4, -16 + 0.4 * arch, 8, 8.5),
             (16, -15 + arch, 14, 10.5),
             (36, -4 + arch, 19 + 0.4 * tail, 11),
-            (56, 14 + 0.5 * arch, 26 + 0.8 * tail, 10.5),
-            (76, 29, 34 + tail, 8.5),
+            (56, 11 + 0.5 * arch, 26 + 0.8 * tail, 10.5),
+            (76, 25, 34 + tail, 8.5),
         ],
         8.0,
     )

@@ -14,15 +14,17 @@ def _rounded_box(canvas: Canvas, centre_y: float, half_x: float, half_y: float, 
     """Signed distance to a superellipse in each slice, measured along the ray from its centre."""
     x, y = canvas.x, canvas.y - np.float32(centre_y)
     radius = (np.abs(x / half_x) ** power + np.abs(y / half_y) ** power + 1e-9) ** (1 / power)
-    return (np.sqrt(x**2 + y**2) * (1 - 1 / radius)).astype(np.float32)
+    distance: Field = (np.sqrt(x**2 + y**2) * (1 - 1 / radius)).astype(np.float32)
+    return distance
 
 
 def draw_trunk(canvas: Canvas, patient: Patient) -> Field:
-    """Paint skin, fat, muscle wall and the fat-filled cavity; returns the signed distance to the cavity's inner wall."""
+    """Paint skin, fat, muscle wall and the fat-filled cavity; returns the signed distance to the wall's inner side."""
     rng = patient.stream("trunk")
     narrow = ramp(canvas.z, [(-90, 8.0), (-20, 5.0), (50, 0.0), (120, 10.0)])
-    wall = _rounded_box(canvas, 3, 142, 106, 2.35) + narrow
-    cavity = _rounded_box(canvas, -10, 127, 86, 2.3) + narrow
+    power = rng.uniform(2.1, 2.6)
+    wall = _rounded_box(canvas, 3, 142, 106, power) + narrow
+    cavity = _rounded_box(canvas, -10, 127, 86, power) + narrow
     behind = soft_step(canvas.y - 20, 40)
     thickness = np.float32(patient.subcutaneous_mm) * (0.75 + 0.5 * behind + 0.2 * soft_step(np.abs(canvas.x) - 60, 40))
     skin = wall - thickness
@@ -30,7 +32,7 @@ def draw_trunk(canvas: Canvas, patient: Patient) -> Field:
     canvas.paint(WHOLE, share, rng.normal(25, 10))
     fat = canvas.parenchyma(WHOLE, patient.hu["fat"], 5)
     canvas.paint(WHOLE, canvas.occupancy(skin + 2.0), fat)
-    canvas.paint(WHOLE, canvas.occupancy(wall), canvas.parenchyma(WHOLE, patient.hu["muscle"], 6))
+    canvas.paint(WHOLE, canvas.occupancy(wall), canvas.parenchyma(WHOLE, patient.hu["muscle"], 5 + 12 * patient.age))
     seam = np.exp(-(((wall - 0.45 * (wall - cavity)) / 1.1) ** 2)) * soft_step(60 - np.abs(canvas.y + 10), 25)
     canvas.paint(WHOLE, (0.55 * seam).astype(np.float32) * canvas.occupancy(wall + 2), patient.hu["fat"])
     canvas.paint(WHOLE, canvas.occupancy(cavity), canvas.parenchyma(WHOLE, patient.hu["fat"] + 8, 14))
@@ -40,17 +42,17 @@ def draw_trunk(canvas: Canvas, patient: Patient) -> Field:
 def draw_chest(canvas: Canvas, patient: Patient, cavity: Field) -> Field:
     """Paint lungs and heart above the diaphragm; returns the signed distance to the abdomen below it."""
     rng = patient.stream("chest")
-    right, left = 95 + rng.normal(0, 4), 84 + rng.normal(0, 5)
+    right, left = 99 + rng.normal(0, 4), 87 + rng.normal(0, 5)
     dome = np.maximum(_dome(canvas, -58, right - patient.breath_mm, -1), _dome(canvas, 62, left - patient.breath_mm, 1))
     above = dome - canvas.z
-    chest = soft_max(cavity + 1.5, above + 2, 6)
+    chest = soft_max(cavity + 1.5, above, 3)
     canvas.paint(WHOLE, canvas.occupancy(chest), canvas.parenchyma(WHOLE, LUNG_HU, 40))
     heart = canvas.ellipsoid(WHOLE, (18, -42, 118 - patient.breath_mm), (68, 46, 45))
     heart = soft_max(heart, above + 1, 8)
     canvas.paint(WHOLE, canvas.occupancy(heart - 4), patient.hu["fat"])
     canvas.paint(WHOLE, canvas.occupancy(heart), canvas.parenchyma(WHOLE, patient.hu["heart"], 10))
     spine = np.sqrt((canvas.x / 1.15) ** 2 + (canvas.y - 52) ** 2) - 27
-    abdomen = soft_max(cavity + 1.0, canvas.z - dome + 3, 8)
+    abdomen = soft_max(cavity + 1.0, canvas.z - dome + 1, 5)
     return soft_max(abdomen, -spine, 8)
 
 
@@ -58,7 +60,8 @@ def _dome(canvas: Canvas, centre_x: float, top: float, side: int) -> Field:
     across = (canvas.x - np.float32(centre_x)) * side
     across = across / np.where(across > 0, np.float32(58), np.float32(105))
     along = (canvas.y + 12) / 82
-    return np.float32(top) - 44 * (across**2 + along**2)
+    fall: Field = (across**2 + along**2).astype(np.float32)
+    return np.float32(top) - np.float32(40) * fall * np.sqrt(fall)
 
 
 def draw_bones(canvas: Canvas, patient: Patient, cavity: Field) -> None:
@@ -73,7 +76,7 @@ def draw_bones(canvas: Canvas, patient: Patient, cavity: Field) -> None:
 
 def _back_muscles(canvas: Canvas, patient: Patient) -> None:
     region = canvas.region(((-90, 90), (20, 115), (-200, 200)))
-    hu = canvas.parenchyma(region, patient.hu["muscle"], 8)
+    hu = canvas.parenchyma(region, patient.hu["muscle"], 5 + 12 * patient.age)
     z = canvas.z[region]
     size = ramp(z, [(-80, 21.0), (-20, 13.0), (30, 6.0), (60, -6.0)])
     for side in (-1, 1):
@@ -114,7 +117,9 @@ def _ribs(canvas: Canvas, marrow: float, cavity: Field, phase: float) -> None:
     angle = np.arctan2(np.abs(canvas.x), canvas.y - 10)
     height = canvas.z + 62 * np.clip(angle, 0, 2.2) - 45
     order = (height - phase + 15) % 30 - 15
-    floating = soft_step(height - 12 * (angle - 0.5), 6)
+    # The costal margin rises towards the breastbone; the last ribs end short.
+    margin = ramp(angle, [(0.3, 5.0), (1.0, -35.0), (1.7, -45.0), (2.3, 5.0)])
+    floating = soft_step(canvas.z - margin, 6)
     front = soft_step(np.float32(2.3) - angle, 0.08) * soft_step(angle - np.float32(0.28), 0.05)
     rib = np.sqrt((cavity - 6.5) ** 2 + (order * 0.62) ** 2) - 5.2 * floating * front
     rib = rib.astype(np.float32)

@@ -14,11 +14,11 @@ def draw_bowel(canvas: Canvas, patient: Patient, abdomen: Field) -> None:
     _mesentery(canvas, patient, abdomen)
     rng = patient.stream("bowel")
     contrast = rng.random() < 0.3
-    for _ in range(int(rng.integers(7, 13))):
+    for _ in range(int(rng.integers(9, 16))):
         line = _loop(rng)
         _hollow(canvas, patient, line, abdomen, rng, _content(rng, contrast), 2.2)
     low = -patient.breath_mm
-    colon = [
+    colon: list[list[tuple[float, float, float, float]]] = [
         [(-98, 22, -120, 20), (-97, 18, -60, 22), (-92, 5, -32, 21), (-80, -28, -22 + 0.3 * low, 19)],
         [(-80, -30, -22, 18), (-40, -62, -30, 18), (5, -68, -34, 17), (48, -62, -22, 17), (86, -28, 10, 17)],
         [(86, -28, 12, 16), (104, 8, 22, 16), (104, 28, -10, 14), (102, 30, -60, 13), (100, 28, -120, 13)],
@@ -114,13 +114,13 @@ def draw_stomach(canvas: Canvas, patient: Patient, abdomen: Field) -> None:
     """From the fundus below the left dome to the pylorus; more or less distended."""
     rng = patient.stream("stomach")
     low = -patient.breath_mm
-    full = rng.uniform(0.62, 1.08)
+    full = rng.uniform(0.65, 1.12)
     x, y, z = rng.normal(0, 5, 3)
     line = smooth_line(
         [
-            (58 + x, 22 + y, 72 + low, 27 * full),
-            (62 + x, 2 + y, 56 + low, 33 * full),
-            (60 + x, -26 + y, 32 + z + low, 30 * full),
+            (60 + x, 10 + y, 74 + low, 31 * full),
+            (63 + x, -10 + y, 56 + low, 34 * full),
+            (58 + x, -32 + y, 32 + z + low, 29 * full),
             (42 + x, -48 + y, 10 + z + low, 25 * full),
             (12, -50 + y, 0 + z, 20 * full),
             (-18, -38, 2, 14 * full),

@@ -22,6 +22,7 @@ Progress = Callable[[int, int, str], None]
 Known = TypeVar("Known")
 WINDOW_HU = (-160.0, 240.0)
 SLICES_PER_PATIENT = 7
+EMBEDDED_LABELLED, EMBEDDED_UNLABELLED = 40, 20
 EMBEDDED_VERSION = 1
 """Raised whenever the embedded data changes, so that an old cache is never taken for the new data."""
 
@@ -66,7 +67,7 @@ def write_phantoms(
         size: Voxels along (z, y, x).
         spacing_mm: Voxel size along (z, y, x); None follows the body.
         organ: Write only this structure, as 0/1; None writes all of PHANTOM_LABELS.
-        orientation: Axis codes of the NIfTI files, such as RAS, LPS or PIR; pictures are always in the radiological view.
+        orientation: Axis codes of the NIfTI files, such as RAS or PIR; pictures always show the radiological view.
         oblique_deg: Tilt of the NIfTI grid against the scanner's axes.
         progress: Called with patients done, patients in all and the name of the last one.
 
@@ -90,10 +91,14 @@ def write_phantoms(
 
 
 def embedded_data(cache_folder: Path, progress: Progress | None = None) -> Path:
-    """The data set used where no `data.root` is given: 40 labelled and 20 unlabelled patients, written once."""
-    root = cache_folder / f"phantoms-v{EMBEDDED_VERSION}-40-20"
+    """The data set used where no `data.root` is given, in the decathlon layout; written once per version and size.
+
+    It names all structures of PHANTOM_LABELS, so that any of them can be trained on.
+    """
+    root = cache_folder / f"phantoms-v{EMBEDDED_VERSION}-{EMBEDDED_LABELLED}-{EMBEDDED_UNLABELLED}"
     if not root.exists():
-        write_phantoms(root, "decathlon", labelled=40, unlabelled=20, progress=progress)
+        counts = {"labelled": EMBEDDED_LABELLED, "unlabelled": EMBEDDED_UNLABELLED}
+        write_phantoms(root, "decathlon", **counts, progress=progress)
     return root
 
 

@@ -11,8 +11,8 @@ from seg.types import SpacingMm
 
 Phase = Literal["native", "arterial", "portal"]
 
-# Mean HU: native, late arterial, portal venous; then the standard deviation between patients. They are typical values, meant
-# for overlap between tissues and not for dosimetry.
+# Mean HU: native, late arterial, portal venous; then the standard deviation between patients. Typical values: they
+# are meant to make tissues overlap as they do on patients, not for dosimetry.
 # Source: native means after Lamba et al. 2014 (AJR 203:1013, soft tissues on unenhanced CT); enhancement after Bae 2010
 # (Radiology 256:32, contrast medium administration and scan timing) and Foley et al. 2000 (AJR 174:279, multiphase CT).
 TISSUE_HU: dict[str, tuple[float, float, float, float]] = {
@@ -52,6 +52,8 @@ class Patient:
     """Typical layer of fat between neighbouring organs."""
     breath_mm: float
     """How far the diaphragm and what hangs on it stand below the middle position."""
+    position_mm: tuple[float, float, float]
+    """The body's place (z, y, x) that lies in the middle of the picture."""
     age: float
     """0 young to 1 old: fatty, lobulated pancreas, softer bone."""
     hu: dict[str, float]
@@ -74,9 +76,10 @@ def draw_patient(number: int, seed: int) -> Patient:
         number=number,
         phase=_PHASES[phase],
         scale=(float(girth * (1 + rng.normal(0, 0.02))), float(girth * (1 + rng.normal(0, 0.04))), float(height)),
-        subcutaneous_mm=float(np.clip(5 + 2.2 * visceral + rng.gamma(2.0, 4.0), 5, 45)),
+        subcutaneous_mm=float(np.clip(4 + 1.7 * visceral + rng.gamma(2.0, 2.5), 4, 40)),
         visceral_mm=visceral,
         breath_mm=float(rng.normal(0, 7)),
+        position_mm=(float(rng.normal(16, 5)), float(rng.normal(8, 5)), float(np.clip(rng.normal(0, 5), -10, 10))),
         age=float(rng.uniform(0, 1)),
         hu=_draw_hu(rng, phase),
     )
@@ -104,7 +107,7 @@ def blank_canvas(patient: Patient, axes: Sequence[Field], spacing_mm: SpacingMm)
     # The spine bends less than the organs in front of it.
     loose = np.float32(0.25) + np.float32(0.75) * soft_step(30 - y, 15)
     body = [
-        axis / np.float32(scale) + loose * (np.float32(4.5) * wide + np.float32(1.6) * narrow)
+        axis / np.float32(scale) + loose * (np.float32(5.5) * wide + np.float32(1.9) * narrow)
         for axis, scale, wide, narrow in zip((x, y, z), patient.scale, coarse, fine, strict=True)
     ]
     difference = max(float(np.abs(b - axis).max()) for b, axis in zip(body, (x, y, z), strict=True))

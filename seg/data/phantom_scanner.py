@@ -1,4 +1,4 @@
-"""From tissue to scan: field of view, blur of the kernel and slice, noise that follows dose and body, beam hardening."""
+"""From tissue to scan: field of view, blur of kernel and slice, noise that follows dose and body, beam hardening."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -6,7 +6,7 @@ from typing import Literal
 import numpy as np
 from scipy.ndimage import gaussian_filter
 
-from seg.data.phantom_shapes import Axes, Canvas, Field, stream
+from seg.data.phantom_shapes import Canvas, Field, stream
 from seg.types import SpacingMm
 
 Scanner = Literal["a", "b"]
@@ -19,7 +19,7 @@ class _Machine:
     slice_blur: float
     """Standard deviation of the slice profile, in slices."""
     noise_hu: tuple[float, float]
-    """Lowest and highest noise level, by dose."""
+    """Lowest and highest noise level, by dose, at the usual voxel size."""
     grain_mm: float
     """Correlation length of the noise."""
     gain: float
@@ -30,9 +30,10 @@ class _Machine:
     """Slice distance and pixel size relative to scanner a."""
 
 
+_USUAL_VOXEL_MM3 = 46.0
 _MACHINES: dict[str, _Machine] = {
-    "a": _Machine(0.9, 0.35, (9.0, 22.0), 1.3, 1.0, 0.0, 0.0, (1.0, 1.0)),
-    "b": _Machine(1.9, 0.6, (16.0, 34.0), 2.4, 0.93, 7.0, 14.0, (1.2, 1.12)),
+    "a": _Machine(0.9, 0.35, (9.0, 25.0), 1.3, 1.0, 0.0, 0.0, (1.0, 1.0)),
+    "b": _Machine(1.9, 0.6, (15.0, 36.0), 2.4, 0.93, 7.0, 14.0, (1.2, 1.12)),
 }
 
 
@@ -54,12 +55,14 @@ def scan(canvas: Canvas, key: tuple[int, int], scanner: Scanner) -> Field:
     )
     depth = inside * _towards_middle(canvas)
     hu = machine.gain * hu + inside * (machine.offset_hu - machine.cupping_hu * depth)
-    dose = rng.uniform(*machine.noise_hu)
+    # Smaller voxels catch fewer photons; reconstruction smooths part of that away.
+    dose = rng.uniform(*machine.noise_hu) * (_USUAL_VOXEL_MM3 / float(np.prod(canvas.spacing_mm))) ** 0.25
     return hu + np.float32(dose) * (0.55 + 0.65 * depth) * _grain(rng, canvas, machine.grain_mm)
 
 
 def _towards_middle(canvas: Canvas) -> Field:
-    return np.exp(-((canvas.x / 120) ** 2) - ((canvas.y / 85) ** 2))
+    middle: Field = np.exp(-((canvas.x / np.float32(120)) ** 2) - ((canvas.y / np.float32(85)) ** 2))
+    return middle
 
 
 def _grain(rng: np.random.Generator, canvas: Canvas, grain_mm: float) -> Field:
@@ -79,10 +82,7 @@ def draw_table(canvas: Canvas, width_mm: float, back_mm: float) -> None:
     _, y, x = np.meshgrid(*canvas.axes, indexing="ij", sparse=True)
     for gap, hu in ((4.0, 60.0), (24.0, -150.0)):
         curve = y - np.float32(back_mm + gap) + 0.0008 * x**2
-        shell = np.maximum(np.abs(curve) - 1.6, np.abs(x) - np.float32(0.42 * width_mm))
-        distance = np.broadcast_to(shell, canvas.hu.shape).astype(np.float32)
-        share = canvas.occupancy(np.ascontiguousarray(distance))
+        plane = np.ascontiguousarray(np.broadcast_to(curve, canvas.hu.shape))
+        share = canvas.occupancy(plane - np.float32(2.5)) - canvas.occupancy(plane + np.float32(2.5))
+        share = share * (np.abs(x) < 0.42 * width_mm)
         canvas.hu += share * (np.float32(hu) - canvas.hu)
-
-
-__all__ = ["Axes", "Scanner", "default_spacing", "draw_table", "scan"]

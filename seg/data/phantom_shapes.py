@@ -1,4 +1,4 @@
-"""Soft shapes on a voxel grid: random smooth fields, signed distances, and a canvas that mixes tissues by partial volume.
+"""Soft shapes on a voxel grid: smooth random fields, signed distances, a canvas that mixes tissues by partial volume.
 
 Points and boxes are (x, y, z) in mm of the body (LPS: left, posterior, head); arrays are (z, y, x).
 """
@@ -6,17 +6,21 @@ Points and boxes are (x, y, z) in mm of the body (LPS: left, posterior, head); a
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.interpolate import PchipInterpolator
 
 from seg.types import FloatVolume, SpacingMm
 
-Field = NDArray[np.float32]
-Axes = tuple[Field, Field, Field]
-Region = tuple[slice, slice, slice]
-Box = tuple[tuple[float, float], tuple[float, float], tuple[float, float]]
+Field: TypeAlias = FloatVolume
+"""(z, y, x), single precision."""
+Axes: TypeAlias = tuple[Field, Field, Field]
+Region: TypeAlias = tuple[slice, slice, slice]
+Box: TypeAlias = tuple[tuple[float, float], tuple[float, float], tuple[float, float]]
+
+Triple: TypeAlias = Sequence[float] | FloatVolume
 
 _REACH_MM = 300.0
 _FAR_MM = np.float32(40.0)
@@ -52,17 +56,20 @@ def _spline_weights(positions: Field, knots: FloatVolume, knot_mm: float) -> Fie
 def ramp(value: Field, knots: Sequence[tuple[float, float]]) -> Field:
     """Linear interpolation through (place, value) pairs, constant outside."""
     places, values = zip(*knots, strict=True)
-    return np.interp(value, places, values).astype(np.float32)
+    interpolated: Field = np.interp(value, places, values).astype(np.float32)
+    return interpolated
 
 
 def soft_step(value: Field, width: float) -> Field:
     """A smooth step from 0 to 1 around 0, about `width` mm wide to each side."""
-    return np.float32(0.5) + np.float32(0.5) * np.tanh(value / np.float32(width))
+    step: Field = np.float32(0.5) + np.float32(0.5) * np.tanh(value / np.float32(width))
+    return step
 
 
 def soft_max(one: Field, other: Field, radius: float) -> Field:
     """The intersection of two signed distances with its edge rounded by about `radius` mm."""
-    return np.float32(0.5) * (one + other + np.sqrt((one - other) ** 2 + np.float32(radius**2)))
+    joined: Field = np.float32(0.5) * (one + other + np.sqrt((one - other) ** 2 + np.float32(radius**2)))
+    return joined
 
 
 @dataclass
@@ -123,14 +130,15 @@ class Canvas:
         """Tissue of that mean with the texture at that strength."""
         return np.float32(mean_hu) + np.float32(texture_hu) * self.texture[region]
 
-    def ellipsoid(self, region: Region, centre: Sequence[float], radii: Sequence[float], lean: float = 0.0) -> Field:
+    def ellipsoid(self, region: Region, centre: Triple, radii: Triple, lean: float = 0.0) -> Field:
         """Signed distance to an ellipsoid; `lean` tips its long axis: mm of x per mm of z."""
         x = (self.x[region] - np.float32(centre[0])) - np.float32(lean) * (self.z[region] - np.float32(centre[2]))
         y = self.y[region] - np.float32(centre[1])
         z = self.z[region] - np.float32(centre[2])
         scaled = np.sqrt((x / radii[0]) ** 2 + (y / radii[1]) ** 2 + (z / radii[2]) ** 2 + 1e-6).astype(np.float32)
         length = np.sqrt(x**2 + y**2 + z**2)
-        return length * (1 - 1 / scaled)
+        distance: Field = length * (1 - 1 / scaled)
+        return distance
 
     def tube(self, line: FloatVolume, wobble: Field | None = None) -> tuple[Region, Field]:
         """Signed distance to a tube along (n, 4) points x, y, z, radius, and the region it is given in.
@@ -141,7 +149,7 @@ class Canvas:
         low, high = line[:, :3].min(0) - reach, line[:, :3].max(0) + reach
         region = self.region(_box(low, high))
         distance = np.full(self.hu[region].shape, _FAR_MM, np.float32)
-        for start, end in zip(line[:-1], line[1:], strict=True):
+        for start, end in pairwise(line):
             self._capsule(distance, region, start, end)
         return region, distance if wobble is None else distance + wobble[region]
 

@@ -10,7 +10,7 @@ Points = list[tuple[float, float, float, float]]
 
 
 def draw_great_vessels(canvas: Canvas, patient: Patient) -> None:
-    """Aorta, vena cava, renal, coeliac and mesenteric vessels, each with a rim of fat."""
+    """Aorta, vena cava, renal, coeliac and mesenteric vessels; the aorta in a rim of fat."""
     rng = patient.stream("great vessels")
     size = 1 + 0.25 * patient.age + rng.normal(0, 0.08)
     lean = rng.normal(0, 2)
@@ -23,7 +23,7 @@ def draw_great_vessels(canvas: Canvas, patient: Patient) -> None:
         (-22, -5, 200, 13),
     ]
     _vessel(canvas, aorta, patient.hu["aorta"], size, "aorta", patient.hu["fat"])
-    _vessel(canvas, cava, patient.hu["vena_cava"], rng.uniform(0.75, 1.1), "inferior_vena_cava", patient.hu["fat"])
+    _vessel(canvas, cava, patient.hu["vena_cava"], rng.uniform(0.75, 1.1), "inferior_vena_cava", None)
     arteries: list[Points] = [
         [(7, 9, 18, 3.6), (6, 0, 12, 3.6), (5, -6, -15, 3.4), (2, -14, -70, 3.0)],
         [(6, 9, 30, 3.5), (6, -2, 32, 3.4), (-12, -6, 30, 2.6), (-24, -8, 26, 2.4)],
@@ -66,7 +66,7 @@ def _between(
     end: tuple[float, float, float], low: float, rng: np.random.Generator, share: float, radius: float
 ) -> tuple[float, float, float, float]:
     start = np.array([-24.0, 2.0, 86.0 + low])
-    place = start + share * (np.array(end) + [0, 0, low] - start) + rng.normal(0, 4, 3)
+    place = start + share * (np.array(end) + np.array([0, 0, low]) - start) + rng.normal(0, 4, 3)
     return (float(place[0]), float(place[1]), float(place[2]), radius)
 
 
