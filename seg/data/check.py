@@ -81,13 +81,12 @@ def check_data(data_set: DataSet, organs: Sequence[Organ], settings: Data, progr
     _note_layout(data_set, findings)
     by_file = sources_by_file(data_set, organs, settings, findings)
     looks = []
-    for done, case in enumerate(data_set.cases):
-        progress(done, len(data_set.cases), case.name)
+    for done, case in enumerate(data_set.cases, start=1):
         pictures = case.kind == "slices" or not case.channels[0][0].lower().endswith(EXTENSIONS)
         looks.append(
             look_at_pictures(case, by_file, findings) if pictures else look_at_volume(case, by_file, settings, findings)
         )
-    progress(len(looks), len(looks), "")
+        progress(done, len(data_set.cases), case.name)
     check_together(looks, data_set, settings, findings)
     sources = check_labels(looks, data_set, organs, settings, findings)
     _note_offsets(looks, findings)

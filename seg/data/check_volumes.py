@@ -1,5 +1,6 @@
 """One look at a case of NIfTI files: every channel, every label, and whether they lie on one grid."""
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -63,7 +64,7 @@ def _image_path(case: Case) -> str:
 
 
 def _read(path: str, settings: Data, findings: Findings, *, labels: bool) -> Scan | None:
-    if not Path(path).exists():
+    if not os.path.exists(path):  # Path.exists raises for names that are too long
         findings.refused(missing(labels), path)
         return None
     try:

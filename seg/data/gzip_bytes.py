@@ -22,14 +22,15 @@ def gunzip_head(file: BinaryIO, size: int) -> bytes:
     """The first `size` unpacked bytes, unverified; fewer where the stream is shorter. The file is left at its start.
 
     Raises:
-        DataError: code `gzip-crc`, when the stream is no gzip or breaks before.
+        DataError: code `gzip-crc` or `gzip-truncated`, when the stream breaks before.
     """
     packed = file.read(_PIECE_BYTES)
     file.seek(0)
-    try:
-        return bytes(isal_zlib.decompressobj(wbits=_GZIP_WINDOW).decompress(packed, max_length=size))
-    except _STREAM_ERROR as error:
-        raise _broken(error) from None
+    stream = _member()
+    head = _unpack(stream, packed, size)
+    if len(head) < size and not stream.eof and len(packed) < _PIECE_BYTES:
+        raise _truncated(len(head))
+    return head
 
 
 def gunzip(file: BinaryIO, packed_size: int, size: int) -> NDArray[np.uint8]:
@@ -63,10 +64,7 @@ def gunzip(file: BinaryIO, packed_size: int, size: int) -> NDArray[np.uint8]:
             filled += len(part)
             piece = bytes(stream.unused_data) if stream.eof else b""
     if not stream.eof:
-        raise DataError(
-            found=f"a gzip stream that ends in the middle, after {filled} bytes", expected="a complete file",
-            fix="copy or download the file again", code="gzip-truncated",
-        )  # fmt: skip
+        raise _truncated(filled)
     if filled < size:
         raise too_short(f"{filled} bytes unpacked", size)
     return content
@@ -92,9 +90,9 @@ def _member() -> Any:
     return isal_zlib.decompressobj(wbits=_GZIP_WINDOW)
 
 
-def _unpack(stream: Any, piece: bytes) -> bytes:
+def _unpack(stream: Any, piece: bytes, most: int = 0) -> bytes:
     try:
-        return bytes(stream.decompress(piece))
+        return bytes(stream.decompress(piece, max_length=most))
     except _STREAM_ERROR as error:
         raise _broken(error) from None
 
@@ -106,6 +104,13 @@ def _check_next_member(rest: bytes) -> None:
             found="bytes that are not gzip behind the end of the gzip stream", expected="nothing behind it",
             fix="copy or download the file again", code="gzip-trailing",
         )  # fmt: skip
+
+
+def _truncated(unpacked: int) -> DataError:
+    return DataError(
+        found=f"a gzip stream that ends in the middle, after {unpacked} bytes", expected="a complete file",
+        fix="copy or download the file again", code="gzip-truncated",
+    )  # fmt: skip
 
 
 def _broken(error: Exception) -> DataError:

@@ -29,6 +29,7 @@ _SIZES = {348: (nib.Nifti1Header, b"n+1\0", b"ni1\0"), 540: (nib.Nifti2Header, b
 _GREY = frozenset("biuf")
 _UNIT_BITS = 7
 _MILLIMETRES = (0, 2)
+_LAST_CODE = 5
 _FIX = "export the scan again"
 
 
@@ -87,6 +88,9 @@ def affine_of(header: Header, trust: Literal["sform", "qform"] | None) -> tuple[
         DataError: when both forms are unset, when they differ by more than 0.1 voxel and `trust` is None, or when
             the voxel size contradicts the sform.
     """
+    pixdim = np.asarray(header.fields["pixdim"][1:4], dtype=np.float64)
+    if not np.isfinite(pixdim).all() or (pixdim <= 0).any():
+        raise _refuse("spacing", f"voxel size {pixdim.tolist()} mm", "three finite sizes above 0 mm")
     known = {name: affine for name in ("sform", "qform") if (affine := _form(header.fields, name)) is not None}
     if not known:
         raise DataError(
@@ -94,9 +98,6 @@ def affine_of(header: Header, trust: Literal["sform", "qform"] | None) -> tuple[
             expected="at least one code above 0", fix="export the scan again, with its orientation",
             code="no-orientation",
         )  # fmt: skip
-    pixdim = np.asarray(header.fields["pixdim"][1:4], dtype=np.float64)
-    if not np.isfinite(pixdim).all() or (pixdim <= 0).any():
-        raise _refuse("spacing", f"voxel size {pixdim.tolist()} mm", "three finite sizes above 0 mm")
     checked = {name: usable_affine(affine, header.shape) for name, affine in known.items()}
     chosen = trust if trust in checked else next(iter(checked))
     affine, notes = checked[chosen]
@@ -164,10 +165,10 @@ def _shape(fields: Any) -> tuple[tuple[int, int, int], bool]:
 def _dtype(fields: Any) -> np.dtype[Any]:
     try:
         dtype: np.dtype[Any] = fields.get_data_dtype()
-        fits = int(fields["bitpix"]) == dtype.itemsize * 8
+        fits = int(fields["bitpix"]) == dtype.itemsize * 8 > 0
     except (HeaderDataError, KeyError, ValueError, TypeError):
         raise _refuse("data-type", f"data type code {int(fields['datatype'])}", "a type that NIfTI knows") from None
-    if dtype.kind not in _GREY or dtype.itemsize > 8:
+    if dtype.itemsize and (dtype.kind not in _GREY or dtype.itemsize > 8):
         raise DataError(
             found=f"{'colour' if dtype.kind == 'V' else str(dtype)} voxels", expected="one plain number per voxel",
             fix="convert the scan to int16, uint8 or float32 and one value per voxel", code="voxel-type",
@@ -201,8 +202,11 @@ def _offset(fields: Any, header_bytes: int) -> int:
 
 
 def _form(fields: Any, name: str) -> Affine | None:
-    if int(fields[f"{name}_code"]) <= 0:
+    code = int(fields[f"{name}_code"])
+    if code == 0:
         return None
+    if not 0 < code <= _LAST_CODE:
+        raise _refuse("form-code", f"{name}_code {code}", f"a code from 0 to {_LAST_CODE}")
     try:
         affine = fields.get_sform() if name == "sform" else fields.get_qform()
     except (ValueError, HeaderDataError) as error:
