@@ -1,0 +1,87 @@
+"""Prepared cases as training samples by position, and batches of them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from seg.data.augment import Augmentation, Sample
+from seg.data.cache import PreparedCase
+from seg.data.order import SliceOrder
+from seg.data.prepare import stack_neighbours
+from seg.data.volume import IGNORE
+
+
+@dataclass(frozen=True)
+class Item:
+    """One training slice and where it came from."""
+
+    sample: Sample
+    where: str
+    """`case, slice z`, for messages."""
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Slices of one stream at one step."""
+
+    images: Tensor
+    """(batch, channel, y, x) float, 0 to 1."""
+    masks: Tensor
+    """(batch, organ, y, x) float, 0 or 1."""
+    valid: Tensor
+    """(batch, 1, y, x) bool; where False, neither trained on nor scored."""
+    where: tuple[str, ...]
+    """Case and slice of each image."""
+
+    def to(self, device: torch.device, memory_format: torch.memory_format = torch.preserve_format) -> "Batch":
+        """The batch on a device; copies from pinned memory do not block."""
+        return Batch(
+            self.images.to(device, non_blocking=True, memory_format=memory_format),
+            self.masks.to(device, non_blocking=True),
+            self.valid.to(device, non_blocking=True),
+            self.where,
+        )
+
+    def pin_memory(self) -> "Batch":
+        """Called by the loader before a copy to a GPU."""
+        return Batch(self.images.pin_memory(), self.masks.pin_memory(), self.valid.pin_memory(), self.where)
+
+
+class SliceDataset(Dataset[Item]):
+    """Training slices indexed by their position in the whole training, not by slice number."""
+
+    def __init__(
+        self, cases: Sequence[PreparedCase], order: SliceOrder, augmentation: Augmentation, neighbours: int, seed: int
+    ) -> None:
+        """`seed` and the position together decide the augmentation."""
+        self._cases = cases
+        self._order = order
+        self._augmentation = augmentation
+        self._neighbours = neighbours
+        self._seed = seed
+
+    def __getitem__(self, position: int) -> Item:
+        """The augmented slice at a position; the same whatever process asks."""
+        number, z = self._order.at(position)
+        case = self._cases[number]
+        neighbours = self._neighbours if case.contiguous else 0
+        image = stack_neighbours(case.image, z, neighbours, case.contiguous)
+        changed = self._augmentation(Sample(image, np.asarray(case.masks[z])), (self._seed, position))
+        if not case.contiguous:
+            changed = Sample(np.repeat(changed.image, 2 * self._neighbours + 1, axis=0), changed.masks)
+        return Item(changed, f"{case.name}, slice {z}")
+
+
+def collate(items: Sequence[Item]) -> Batch:
+    """Items as one batch."""
+    masks = torch.from_numpy(np.stack([item.sample.masks for item in items]))
+    return Batch(
+        images=torch.from_numpy(np.stack([item.sample.image for item in items])),
+        masks=(masks == 1).float(),
+        valid=(masks != IGNORE).all(dim=1, keepdim=True),
+        where=tuple(item.where for item in items),
+    )

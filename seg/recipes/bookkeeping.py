@@ -1,0 +1,121 @@
+"""What a run's manifest says of its beginning, its training and its end."""
+
+import dataclasses
+import hashlib
+import resource
+import sys
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from seg.atomic import write_text
+from seg.config import Settings
+from seg.data.plan import plan_to_json
+from seg.data.splits import save_split
+from seg.models.weights import WeightReport
+from seg.recipes.judge import Judged
+from seg.recipes.pictures import save_pictures
+from seg.recipes.prepare import Prepared
+from seg.records import to_json
+from seg.report.tables import cases_csv
+from seg.runs import Run, new_manifest
+from seg.train.training import Progress, Training
+
+
+def note_start(run: Run, settings: Settings, prepared: Prepared, weights: WeightReport) -> None:
+    """Plan, split and everything that is known before the first step."""
+    checked = prepared.checked
+    write_text(run.folder / "plan.json", plan_to_json(prepared.plan))
+    save_split(checked.split, run.folder / "split.json")
+    manifest = new_manifest(run, "train", settings)
+    run.write_manifest(
+        dataclasses.replace(
+            manifest,
+            data=data_facts(prepared),
+            lineage={
+                "weights": settings.model.weights,
+                "source": weights.source,
+                "sha256": weights.sha256,
+                "tensors": dict(Counter(row.status for row in weights.rows)),
+            },
+            notes=(*weights.notes, checked.split.how, *checked.data_set.tolerated, *_warnings(prepared)),
+        )
+    )
+
+
+def data_facts(prepared: Prepared) -> dict[str, Any]:
+    """What the data looked like, and the hashes of every case that trained or chose."""
+    checked, fingerprint = prepared.checked, prepared.fingerprint
+    split = checked.split
+    seen = {*split.train, *split.validation, *split.unlabelled}
+    return {
+        "root": checked.data_set.root,
+        "format": checked.data_set.format,
+        "patients": {side: len(patients) for side, patients in split.sides().items()},
+        "training_slices": int(sum(len(case) for case in prepared.train)),
+        "unit": fingerprint.unit,
+        "spacing_yx": [float(value) for value in np.median(fingerprint.spacings_yx, axis=0)],
+        "shape_yx": [int(value) for value in np.median(fingerprint.shapes_yx, axis=0)],
+        "slices_per_case": [int(f(fingerprint.slices)) for f in (np.min, np.median, np.max)],
+        "modalities": list(fingerprint.modalities),
+        "foreground_percentiles": [list(pair) for pair in fingerprint.foreground_percentiles],
+        "foreground_mean_std": [list(pair) for pair in fingerprint.foreground_mean_std],
+        "organ_sizes": {organ: [float(np.min(s)), float(np.median(s)), float(np.max(s))]
+                        for organ, s in fingerprint.organ_sizes.items()},
+        "label_values": {source.organ: list(source.values) or list(source.files) for source in checked.sources},
+        "case_sha256": {f.case: f.voxel_sha256 for f in checked.report.facts if f.patient in seen},
+    }  # fmt: skip
+
+
+def _warnings(prepared: Prepared) -> list[str]:
+    told = [finding for finding in prepared.checked.report.findings if finding.severity != "error"]
+    return [f"{finding.path}: {finding.found}" if finding.path else finding.found for finding in told]
+
+
+def note_training(run: Run, training: Training, progress: Progress) -> None:
+    """What the loop came to."""
+    run.change_manifest(
+        results={
+            "steps": progress.step,
+            "best_step": progress.best_step or progress.step,
+            "validation_dice": progress.best_dice if progress.best_dice >= 0 else None,
+            "training_s": round(progress.elapsed_s, 1),
+            "precision": training.precision.name,
+            "skipped_steps": training.precision.skipped_steps,
+            "device": training.device.type,
+            "peak_memory_mb": peak_memory_mb(training.device),
+            "model_sha256": sha256(run.model),
+        }
+    )
+
+
+def note_finish(run: Run, judged: Judged) -> None:
+    """Scores, pictures and the state `finished`."""
+    show_names = run.settings().evaluate.show_names
+    write_text(run.folder / "evaluation.json", to_json(judged.evaluation))
+    write_text(run.folder / "cases.csv", cases_csv(judged.evaluation, show_names))
+    save_pictures(run.folder / "pictures.npz", judged.pictures)
+    run.change_manifest(state="finished")
+
+
+def note_failure(run: Run, error: Exception) -> None:
+    """The state `failed` and the error's first line."""
+    manifest = run.manifest()
+    run.change_manifest(state="failed", results={**manifest.results, "error": str(error).split("\n")[0][:500]})
+
+
+def peak_memory_mb(device: torch.device) -> int:
+    """Most memory the process held, on the GPU where it trained there, else in RAM."""
+    if device.type == "cuda":
+        return int(torch.cuda.max_memory_allocated() / 1e6)  # gpu-only
+    unit = 1 if sys.platform == "darwin" else 1024
+    return int(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6)
+
+
+def sha256(path: Path) -> str:
+    """Of a file's bytes."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

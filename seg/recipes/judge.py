@@ -1,0 +1,140 @@
+"""Predict the patients that were kept back, score them on their own grid, and keep pictures for the report."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from seg.config import Organ, Settings
+from seg.data.prepare import shown_plane
+from seg.data.volume import IGNORE, CaseImage, read_image, read_masks
+from seg.evaluate.largest import KeepLargestDecision, decide_keep_largest
+from seg.evaluate.score import patient_means, score_masks, summarise
+from seg.progress import Progress, silent
+from seg.recipes.prepare import Checked
+from seg.recipes.trained import Trained, largest_parts, predict_labels
+from seg.recipes.written import write_prediction
+from seg.records import Case, CaseScore, Evaluation
+from seg.report.page import Picture
+
+
+@dataclass(frozen=True)
+class Judged:
+    """How the kept-back patients came out."""
+
+    evaluation: Evaluation
+    pictures: tuple[Picture, ...]
+
+
+def judge(
+    trained: Trained,
+    checked: Checked,
+    cases: Sequence[Case],
+    settings: Settings,
+    output: Path,
+    progress: Progress = silent,
+) -> Judged:
+    """Predict `cases` into `output` and score them; pictures of the worst, median and best patient per organ."""
+    scores: list[CaseScore] = []
+    pictures: list[Picture] = []
+    for number, case in enumerate(cases):
+        image = read_image(case, settings.data)
+        masks = read_masks(case, image, checked.sources, checked.data_set.ignore_value, settings.data)
+        labels = predict_labels(trained, image)
+        write_prediction(output, case, image, labels)
+        found = _score(case, image, labels, masks, trained, settings)
+        scores.extend(found)
+        pictures.extend(_picture(case, image, labels, masks, trained, organ, score)
+                        for organ, score in enumerate(found))  # fmt: skip
+        progress(number + 1, len(cases), case.name)
+    evaluation = summarise(
+        scores, settings.evaluate.metrics, settings.evaluate.bootstrap_samples, trained.plan.unit,
+        tolerances(trained.organs, settings),
+    )  # fmt: skip
+    return Judged(evaluation, _telling(pictures, evaluation))
+
+
+def decide_largest(
+    trained: Trained, checked: Checked, cases: Sequence[Case], settings: Settings, progress: Progress = silent
+) -> dict[str, KeepLargestDecision]:
+    """Per organ whether keeping its largest parts helps the validation patients."""
+    dice_only = settings.model_copy(update={"evaluate": settings.evaluate.model_copy(update={"metrics": ("dice",)})})
+    both: dict[bool, list[CaseScore]] = {False: [], True: []}
+    for number, case in enumerate(cases):
+        image = read_image(case, settings.data)
+        masks = read_masks(case, image, checked.sources, checked.data_set.ignore_value, settings.data)
+        plain = predict_labels(replace(trained, keep_largest=dict.fromkeys(trained.plan.organs, False)), image)
+        for kept, scores in both.items():
+            labels = (
+                largest_parts([plane.copy() for plane in plain], trained.organs, trained.plan, image.contiguous)
+                if kept
+                else plain
+            )
+            scores.extend(_score(case, image, labels, masks, trained, dice_only))
+        progress(number + 1, len(cases), case.name)
+    return {
+        organ: decide_keep_largest(patient_means(both[False], organ, "dice"), patient_means(both[True], organ, "dice"))
+        for organ in trained.plan.organs
+    }
+
+
+def tolerances(organs: Sequence[Organ], settings: Settings) -> dict[str, float]:
+    """Tolerance of the surface Dice per organ."""
+    return {organ.name: settings.evaluate.nsd_tolerance_mm or organ.nsd_tolerance_mm for organ in organs}
+
+
+def _score(
+    case: Case, image: CaseImage, labels: Sequence[NDArray[np.uint16]], masks: Sequence[NDArray[np.uint8]],
+    trained: Trained, settings: Settings,
+) -> list[CaseScore]:  # fmt: skip
+    prediction, reference = _stacked(labels), np.stack([_framed(mask, labels) for mask in masks])
+    tolerance = tolerances(trained.organs, settings)
+    return [
+        score_masks(
+            case.name, case.patient, organ.name, prediction == value, reference[:, number] == 1, image.spacing_mm,
+            settings.evaluate.metrics, tolerance[organ.name], valid=reference[:, number] != IGNORE,
+            contiguous=image.contiguous,
+        )
+        for number, (organ, value) in enumerate(zip(trained.organs, trained.plan.organ_values, strict=True))
+    ]  # fmt: skip
+
+
+def _stacked(planes: Sequence[NDArray[np.uint16]]) -> NDArray[np.uint16]:
+    return np.stack([_framed(plane[None], planes)[0] for plane in planes])
+
+
+def _framed(plane: NDArray[np.generic], planes: Sequence[NDArray[np.uint16]]) -> NDArray[np.generic]:
+    """(n, y, x) grown with zeros to the largest slice of the case: pictures of one patient may differ in size."""
+    height, width = (max(one.shape[axis] for one in planes) for axis in (0, 1))
+    return np.pad(plane, ((0, 0), (0, height - plane.shape[1]), (0, width - plane.shape[2])))
+
+
+def _picture(
+    case: Case, image: CaseImage, labels: Sequence[NDArray[np.uint16]], masks: Sequence[NDArray[np.uint8]],
+    trained: Trained, organ: int, score: CaseScore,
+) -> Picture:  # fmt: skip
+    areas = [int((mask[organ] == 1).sum()) for mask in masks]
+    z = int(np.argmax(areas))
+    value = trained.plan.organ_values[organ]
+    return Picture(
+        title="", organ=score.organ, patient=case.patient, dice=score.values["dice"],
+        image=shown_plane(image, trained.plan, z), reference=masks[z][organ] == 1, prediction=labels[z] == value,
+    )  # fmt: skip
+
+
+def _telling(pictures: Sequence[Picture], evaluation: Evaluation) -> tuple[Picture, ...]:
+    """Of each organ the pictures of the worst, the median and the best patient."""
+    told: list[Picture] = []
+    for organ in evaluation.summary:
+        means = patient_means(evaluation.cases, organ, "dice")
+        own = [p for p in pictures if p.organ == organ and means[p.patient] is not None]
+        ranked = sorted(own, key=lambda picture: means[picture.patient] or 0.0)
+        places = {"Worst patient": 0, "Median patient": (len(ranked) - 1) // 2, "Best patient": len(ranked) - 1}
+        chosen = {place: title for title, place in reversed(places.items())} if ranked else {}
+        told.extend(
+            replace(ranked[place], title=title, dice=means[ranked[place].patient])
+            for place, title in sorted(chosen.items())
+        )
+    return tuple(told)

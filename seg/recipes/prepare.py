@@ -1,0 +1,131 @@
+"""From scans on disk to prepared cases: look, check, split, plan, cache."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from seg.config import Organ, Settings
+from seg.data.cache import PreparedCase, prepare_case
+from seg.data.check import CheckReport, check_data
+from seg.data.discover import find_data
+from seg.data.fingerprint import Fingerprint, take_fingerprint
+from seg.data.organs import OrganSource, organ_sources, prediction_values
+from seg.data.phantom_layouts import embedded_data
+from seg.data.plan import Plan, make_plan
+from seg.data.splits import SplitPlan, draw_split, load_split, refuse_leaks
+from seg.errors import DataError
+from seg.overrides import load_organ
+from seg.progress import Progress, silent
+from seg.records import Case, DataSet
+
+Stage = Callable[[str], Progress]
+"""Called with the name of a stage that begins; returns who listens to its progress."""
+
+
+@dataclass(frozen=True)
+class Checked:
+    """A data set that training may rely on, and who is to train, choose and judge."""
+
+    data_set: DataSet
+    organs: tuple[Organ, ...]
+    sources: tuple[OrganSource, ...]
+    report: CheckReport
+    split: SplitPlan
+
+    def cases(self, patients: Sequence[str], labelled: bool = True) -> list[Case]:
+        """The cases of some patients, in the data set's order."""
+        chosen = set(patients)
+        return [case for case in self.data_set.cases if case.patient in chosen and (case.labelled or not labelled)]
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """Everything a training reads."""
+
+    checked: Checked
+    fingerprint: Fingerprint
+    plan: Plan
+    train: tuple[PreparedCase, ...]
+    validation: tuple[PreparedCase, ...]
+    unlabelled: tuple[PreparedCase, ...]
+
+
+def _quiet(stage: str) -> Progress:
+    return silent
+
+
+def prepare(settings: Settings, progress: Stage = _quiet) -> Prepared:
+    """Check the data and bring all but the test patients to the network's grid; the cache is used where it fits.
+
+    Raises DataError with every problem of every file where the check finds errors.
+    """
+    return prepare_checked(check_and_split(settings, progress), settings, progress)
+
+
+def check_and_split(settings: Settings, progress: Stage = _quiet, split: Path | None = None) -> Checked:
+    """Find and check the data, and split the patients (or take the saved split of an earlier run)."""
+    root = data_root(settings, progress)
+    organs = tuple(load_organ(name) for name in settings.organ)
+    data_set = find_data(root, settings.data)
+    report = check_data(data_set, organs, settings.data, progress("checking"))
+    refuse_errors(report)
+    sources = organ_sources(data_set, organs, settings.data, report.label_values)
+    plan = draw_split(data_set, settings.split, settings.data) if split is None else load_split(split)
+    hashes: dict[str, set[str]] = {}
+    for facts in report.facts:
+        hashes.setdefault(facts.patient, set()).add(facts.voxel_sha256)
+    refuse_leaks(plan, hashes)
+    return Checked(data_set, organs, sources, report, plan)
+
+
+def data_root(settings: Settings, progress: Stage = _quiet) -> Path:
+    """`data.root`, or the synthetic abdomen where none is given; it is made once."""
+    if settings.data.root:
+        return Path(settings.data.root)
+    progress("making the synthetic abdomen")
+    return embedded_data(cache_folder(settings))
+
+
+def cache_folder(settings: Settings) -> Path:
+    """Where prepared scans are kept."""
+    return Path(settings.prepare.cache) if settings.prepare.cache else Path(settings.runs.folder) / ".cache"
+
+
+def refuse_errors(report: CheckReport) -> None:
+    """Raise one DataError that lists every error of the check."""
+    errors = report.errors
+    if not errors:
+        return
+    lines = [f"  {e.path}: found {e.found}; expected {e.expected}. To do: {e.fix}" for e in errors]
+    raise DataError(
+        found=f"{len(errors)} problem{'s' if len(errors) > 1 else ''} in the data:\n" + "\n".join(lines) + "\n",
+        expected="data without errors", fix="mend or remove these files (`seg check` shows the whole table)",
+        code=errors[0].code if len(errors) == 1 else "data-errors",
+    )  # fmt: skip
+
+
+def prepare_checked(checked: Checked, settings: Settings, progress: Stage = _quiet) -> Prepared:
+    """Fingerprint, plan and cache of a checked data set."""
+    training = checked.cases(checked.split.train)
+    fingerprint = take_fingerprint(
+        checked.data_set, training, checked.sources, settings.data, progress("fingerprinting")
+    )
+    values = prediction_values(checked.organs, checked.sources)
+    plan = make_plan(fingerprint, checked.organs, values, settings.prepare)
+    unlabelled = checked.cases(checked.split.unlabelled, labelled=False)
+    groups = [training, checked.cases(checked.split.validation), [_without_labels(case) for case in unlabelled]]
+    cases = [case for group in groups for case in group]
+    listener, prepared = progress("preparing"), []
+    for number, case in enumerate(cases):
+        folder = cache_folder(settings) / "cases"
+        prepared.append(prepare_case(case, checked.data_set, checked.sources, plan, settings.data, folder))
+        listener(number + 1, len(cases), case.name)
+    first, second = len(groups[0]), len(groups[0]) + len(groups[1])
+    return Prepared(
+        checked, fingerprint, plan,
+        tuple(prepared[:first]), tuple(prepared[first:second]), tuple(prepared[second:]),
+    )  # fmt: skip
+
+
+def _without_labels(case: Case) -> Case:
+    return Case(case.name, case.patient, case.kind, case.channels, {}, case.slice_names)

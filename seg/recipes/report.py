@@ -1,0 +1,93 @@
+"""`seg report`: the page of a run, made from what lies in its folder."""
+
+from pathlib import Path
+from typing import Any
+
+from seg.overrides import load_organ, to_yaml
+from seg.recipes.pictures import load_pictures
+from seg.records import Manifest
+from seg.report.html import write_report
+from seg.report.page import Page
+from seg.runs import Run
+
+
+def report(run: Run) -> Path:
+    """Write `report.html` of a run and return where it lies; the run's own files are all it needs."""
+    manifest, settings = run.manifest(), run.settings()
+    page = Page(
+        title=f"{', '.join(load_organ(name).title for name in manifest.organs)}: {run.name}",
+        organ_titles={name: load_organ(name).title for name in manifest.organs},
+        evaluation=run.evaluation(),
+        curve=run.curve_rows(),
+        best_step=manifest.results.get("best_step"),
+        pictures=load_pictures(run.folder / "pictures.npz"),
+        data_facts=data_rows(manifest.data),
+        notes=(*manifest.notes, *decided(manifest)),
+        settings_yaml=to_yaml(settings),
+        lineage=lineage_rows(manifest),
+        versions=manifest.versions,
+        show_names=settings.evaluate.show_names,
+        split_words="never used for training",
+    )
+    write_report(run.report, page)
+    return run.report
+
+
+def data_rows(data: dict[str, Any]) -> tuple[tuple[str, str], ...]:
+    """What the data looked like, as rows for a reader."""
+    if not data:
+        return ()
+    unit = data["unit"]
+    patients = ", ".join(f"{count} {side}" for side, count in data["patients"].items())
+    least, middle, most = data["slices_per_case"]
+    rows = [
+        ("Patients", patients),
+        ("Layout", data["format"]),
+        ("Slices per case", f"{middle} ({least} to {most})"),
+        ("Training slices", str(data["training_slices"])),
+        ("Pixels per slice (y x x)", _times(data["shape_yx"])),
+        ("Pixel size (y x x)", _times(data["spacing_yx"]) + " mm" if unit == "mm" else "not known"),
+    ]  # fmt: skip
+    for channel, (modality, pair) in enumerate(zip(data["modalities"], data["foreground_percentiles"], strict=True)):
+        rows.append(
+            (f"Channel {channel + 1}: {modality}, inside the organs", f"{pair[0]:.4g} to {pair[1]:.4g} (0.5 to 99.5 %)")
+        )
+    for organ, (smallest, median, largest) in data["organ_sizes"].items():
+        if unit == "mm" and middle > 1:
+            rows.append((f"Volume of {organ}", f"{median:.0f} ml ({smallest:.0f} to {largest:.0f})"))
+        else:
+            rows.append((f"Share of a slice that is {organ}", f"{median:.1%} ({smallest:.1%} to {largest:.1%})"))
+    return tuple(rows)
+
+
+def _times(numbers: list[float]) -> str:
+    return " x ".join(f"{number:.4g}" for number in numbers)
+
+
+def decided(manifest: Manifest) -> tuple[str, ...]:
+    """What the training decided by itself."""
+    kept = manifest.results.get("keep_largest", {})
+    return tuple(
+        f"Small separate parts of {organ} are {'removed' if keep else 'kept'}, as the validation patients decided."
+        for organ, keep in kept.items()
+    )
+
+
+def lineage_rows(manifest: Manifest) -> tuple[tuple[str, str], ...]:
+    """Where the model came from."""
+    lineage, results = manifest.lineage, manifest.results
+    tensors = ", ".join(f"{count} {status}" for status, count in lineage.get("tensors", {}).items())
+    rows = [
+        ("Run", manifest.run),
+        ("Started", manifest.created),
+        ("Encoder weights", str(lineage.get("source") or lineage.get("weights", ""))),
+        ("sha256 of the weights", str(lineage.get("sha256") or "")),
+        ("Encoder tensors", tensors),
+        ("Seed", str(manifest.seed)),
+        ("Steps", f"{results.get('steps', '')}, best at {results.get('best_step', '')}"),
+        ("Training time", f"{results.get('training_s', 0) / 60:.1f} min"),
+        ("Computed in", f"{results.get('precision', '')} on {results.get('device', '')}"),
+        ("Peak memory", f"{results.get('peak_memory_mb', 0)} MB"),
+        ("sha256 of the model", str(results.get("model_sha256", ""))),
+    ]  # fmt: skip
+    return tuple((what, value) for what, value in rows if value)

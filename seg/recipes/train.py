@@ -1,0 +1,150 @@
+"""`seg train`, from scans on disk to a report: read it from top to bottom."""
+
+import math
+
+import torch
+from rich.console import Console
+
+from seg.config import Settings
+from seg.data.order import SliceOrder
+from seg.errors import UsageError
+from seg.models.network import SegNetwork, build_network
+from seg.models.weights import WeightReport
+from seg.overrides import load_organ
+from seg.recipes.bookkeeping import note_failure, note_finish, note_start, note_training
+from seg.recipes.dry_run import print_plan
+from seg.recipes.judge import Judged, decide_largest, judge
+from seg.recipes.prepare import Checked, Prepared, Stage, check_and_split, prepare_checked
+from seg.recipes.report import report
+from seg.recipes.stages import console_stages
+from seg.recipes.trained import load_trained
+from seg.recipes.written import write_label_table
+from seg.registry import STRATEGIES
+from seg.runs import Run, create_run, locked
+from seg.train.log import TrainingLog, duration
+from seg.train.loop import fit
+from seg.train.precision import Precision, choose_device, choose_precision
+from seg.train.saved import restore
+from seg.train.training import Progress, Training
+from seg.transfer.component import Component
+
+
+def train(
+    settings: Settings, *, dry_run: bool = False, resume: Run | None = None, console: Console | None = None
+) -> Run | None:
+    """Train the organs of the settings and judge the model on patients it never saw.
+
+    With `dry_run` nothing is kept: the plan is printed and None returned. With `resume` the run goes on where it
+    stopped, on its own split; `settings` are then the run's own.
+    """
+    console = console or Console()
+    stages = console_stages(console)
+    if settings.train.threads is not None:
+        torch.set_num_threads(settings.train.threads)
+    refuse_mirrored_pairs(settings)
+
+    checked = check_and_split(settings, stages, None if resume is None else resume.folder / "split.json")
+    prepared = prepare_checked(checked, settings, stages)
+    torch.manual_seed(settings.train.seed)
+    network, weights = build_network(settings.model, len(settings.organ), prepared.plan.input_channels)
+    training = make_training(settings, prepared, network, weights)
+    if dry_run:
+        print_plan(training, prepared, weights, console)
+        return None
+
+    run = resume or create_run(settings)
+    with locked(run):
+        if resume is None:
+            note_start(run, settings, prepared, weights)
+        try:
+            progress = run_loop(run, training, console)
+            note_training(run, training, progress)
+            judged = judge_run(run, settings, checked, stages)
+        except Exception as error:
+            note_failure(run, error)
+            raise
+        note_finish(run, judged)
+        page = report(run)
+    console.print(f"Report: {page}", highlight=False, soft_wrap=True)
+    return run
+
+
+def run_loop(run: Run, training: Training, console: Console) -> Progress:
+    """The loop from the run's newest checkpoint, or from the start where there is none."""
+    progress = restore(training, run, Progress(training.total_steps))
+    settings = training.settings
+    with TrainingLog(run, progress.total_steps, progress.step, console, settings.train.tensorboard) as log:
+        organs = ", ".join(settings.organ)
+        slices = sum(len(case) for case in training.cases["labelled"])
+        verb = "Training" if progress.step == 0 else f"Going on after step {progress.step} with"
+        log.say(
+            f"{verb} {organs}: {len(training.cases['labelled'])} cases, {slices} slices, {progress.total_steps} steps"
+            f" of {settings.train.batch_size}, {training.precision.name} on {training.device.type}"
+        )
+        progress = fit(training, run, log, progress)
+        log.say(f"Trained {progress.step} steps in {duration(progress.elapsed_s)}.")
+    return progress
+
+
+def judge_run(run: Run, settings: Settings, checked: Checked, stages: Stage) -> Judged:
+    """Decide the post-processing on the validation patients, then predict and score the test patients."""
+    trained = load_trained(run, settings)
+    if settings.predict.keep_largest == "auto":
+        validation = checked.cases(checked.split.validation)
+        decisions = decide_largest(trained, checked, validation, settings, stages("deciding on small parts"))
+        kept = {organ: decision.keep for organ, decision in decisions.items()}
+        results = run.manifest().results
+        run.change_manifest(results={**results, "keep_largest": kept})
+        trained = load_trained(run, settings)
+    cases = checked.cases(checked.split.test)
+    judged = judge(trained, checked, cases, settings, run.predictions, stages("judging"))
+    write_label_table(run.predictions, trained.plan.organs, trained.plan.organ_values)
+    return judged
+
+
+def refuse_mirrored_pairs(settings: Settings) -> None:
+    """Raise UsageError where left-right flips would teach a network to mistake left for right."""
+    paired = [name for name in settings.organ if load_organ(name).paired]
+    if paired and "left_right" in (*settings.augment.flip, *settings.predict.flips):
+        raise UsageError(
+            found=f"left_right flips for {', '.join(paired)}, whose left and right are told apart",
+            expected="no left_right in augment.flip and predict.flips", fix="remove it", code="mirrored-pair",
+        )  # fmt: skip
+
+
+def make_components(settings: Settings) -> list[Component]:
+    """The strategy's components in the order they are listed."""
+    return [STRATEGIES.load(name).COMPONENT.make(settings) for name in settings.strategy]
+
+
+def make_training(settings: Settings, prepared: Prepared, network: SegNetwork, start: WeightReport) -> Training:
+    """Network, components, data and optimiser put together for the loop."""
+    components = make_components(settings)
+    device = choose_device(settings.train.device)
+    layout = torch.channels_last if settings.train.channels_last else torch.contiguous_format
+    network.to(device).to(memory_format=layout)
+    if settings.train.compile:
+        network.compile()
+    cases = {"labelled": prepared.train, "unlabelled": prepared.unlabelled}
+    streams = dict.fromkeys(stream for component in components for stream in component.streams())
+    return Training(
+        settings=settings,
+        plan=prepared.plan,
+        network=network,
+        start=start,
+        components=components,
+        cases={stream: cases[stream] for stream in streams},
+        batch_sizes=dict.fromkeys(streams, settings.train.batch_size),
+        validation=prepared.validation,
+        device=device,
+        precision=Precision(choose_precision(settings.train.precision, device), device, settings.optim.clip_norm),
+        total_steps=wanted_steps(settings, prepared),
+    )
+
+
+def wanted_steps(settings: Settings, prepared: Prepared) -> int:
+    """`train.epochs` in steps where it is given, else `train.steps`."""
+    if settings.train.epochs is None:
+        return settings.train.steps or 1000
+    order = SliceOrder(prepared.train, settings.train.seed, settings.train.foreground_fraction)
+    return max(1, math.ceil(settings.train.epochs * order.epoch_length / settings.train.batch_size))

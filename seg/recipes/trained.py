@@ -1,0 +1,121 @@
+"""A finished run as something that predicts: network, plan and decided post-processing, loaded together."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from seg.config import Organ, Settings
+from seg.data.plan import Plan, plan_from_json
+from seg.data.volume import CaseImage
+from seg.errors import CheckpointError
+from seg.evaluate.largest import keep_largest
+from seg.evaluate.predict import Inference, Probabilities, label_plane, predict_case
+from seg.models.network import SegNetwork, build_network
+from seg.models.weight_files import read_weight_file
+from seg.overrides import load_organ
+from seg.runs import Run
+from seg.train.precision import Precision, choose_device, choose_precision
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What turns a scan into organ masks the way the run was trained."""
+
+    network: SegNetwork
+    plan: Plan
+    organs: tuple[Organ, ...]
+    keep_largest: dict[str, bool]
+    """Per organ whether only its largest parts are kept."""
+    inference: Inference
+
+
+def load_trained(run: Run, settings: Settings) -> Trained:
+    """The run's best model; CheckpointError where its files are missing or do not fit together."""
+    manifest = run.manifest()
+    plan = read_plan(run)
+    model = settings.model.model_copy(update={"weights": "none"})
+    network, _ = build_network(model, len(plan.organs), plan.input_channels)
+    load_run_weights(network, run)
+    decided = {organ: bool(kept) for organ, kept in manifest.results.get("keep_largest", {}).items()}
+    return Trained(
+        network=network,
+        plan=plan,
+        organs=tuple(load_organ(name) for name in plan.organs),
+        keep_largest=decided_or_told(plan, decided, settings),
+        inference=make_inference(network, settings),
+    )
+
+
+def load_run_weights(network: SegNetwork, run: Run) -> None:
+    """Every tensor of the run's best model into the network; CheckpointError where one does not fit."""
+    try:
+        network.load_state_dict(read_weight_file(run.model).tensors)
+    except RuntimeError as error:
+        raise CheckpointError(
+            found=" ".join(str(error).split())[:300], expected="the weights of this run's network",
+            fix="train again; config.yaml and model.safetensors do not belong together", path=run.model,
+            code="weights-do-not-fit",
+        ) from None  # fmt: skip
+
+
+def read_plan(run: Run) -> Plan:
+    """The plan the run was trained with."""
+    path = run.folder / "plan.json"
+    try:
+        return plan_from_json(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise CheckpointError(
+            found=str(error), expected="the plan of a run", fix="train again; the run is not complete",
+            path=path, code="not-a-run",
+        ) from None  # fmt: skip
+
+
+def decided_or_told(plan: Plan, decided: dict[str, bool], settings: Settings) -> dict[str, bool]:
+    """`predict.keep_largest` where it says yes or no, else what the validation patients decided."""
+    told = {"yes": True, "no": False}.get(settings.predict.keep_largest)
+    return {organ: decided.get(organ, False) if told is None else told for organ in plan.organs}
+
+
+def make_inference(network: SegNetwork, settings: Settings) -> Inference:
+    """Move the network to the device of the settings and say how slices go through it."""
+    device = choose_device(settings.train.device)
+    network.to(device).to(memory_format=_layout(settings))
+    precision = Precision(choose_precision(settings.train.precision, device), device, None)
+    return Inference(device, precision.autocast, settings.predict.batch_size, settings.predict.flips)
+
+
+def _layout(settings: Settings) -> torch.memory_format:
+    return torch.channels_last if settings.train.channels_last else torch.contiguous_format
+
+
+def predict_labels(
+    trained: Trained, image: CaseImage, probabilities: list[Probabilities] | None = None
+) -> list[NDArray[np.uint16]]:
+    """Per slice (y, x) label values on the scan's own grid; appends to `probabilities` where a list is given."""
+    planes = []
+    for plane in predict_case(trained.network, image, trained.plan, trained.inference):
+        planes.append(label_plane(plane, trained.plan.organ_values))
+        if probabilities is not None:
+            probabilities.append(plane)
+    kept = [organ for organ in trained.organs if trained.keep_largest[organ.name]]
+    return largest_parts(planes, kept, trained.plan, image.contiguous)
+
+
+def largest_parts(
+    planes: list[NDArray[np.uint16]], organs: Sequence[Organ], plan: Plan, contiguous: bool
+) -> list[NDArray[np.uint16]]:
+    """The planes with only the largest parts of `organs`; lone slices are treated one by one."""
+    for organ in organs:
+        value = plan.organ_values[plan.organs.index(organ.name)]
+        groups = [planes] if contiguous else [[plane] for plane in planes]
+        planes = [plane for group in groups for plane in _without_small_parts(np.stack(group), value, organ.components)]
+    return planes
+
+
+def _without_small_parts(labels: NDArray[np.uint16], value: int, components: int) -> NDArray[np.uint16]:
+    inside = labels == value
+    labels[inside & ~keep_largest(inside, components)] = 0
+    return labels

@@ -1,0 +1,208 @@
+"""One run is one folder. Make it, find it again, lock it, and keep its manifest. No torch."""
+
+import fcntl
+import json
+import os
+import platform
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from seg.atomic import cannot_write, write_text
+from seg.config import Settings
+from seg.errors import CheckpointError, ResourceError, UsageError, nearest
+from seg.overrides import resolve, to_yaml
+from seg.records import CurveRow, Evaluation, Manifest, evaluation_from_json, manifest_from_json, to_json
+
+_PACKAGES = ("torch", "monai", "segmentation-models-pytorch", "timm", "nibabel", "albumentations", "numpy", "scipy")
+
+
+@dataclass(frozen=True)
+class Run:
+    """The folder of one training and the names of what lies in it."""
+
+    folder: Path
+
+    @property
+    def name(self) -> str:
+        """The folder's own name."""
+        return self.folder.name
+
+    @property
+    def model(self) -> Path:
+        """Weights of the best step on the validation patients."""
+        return self.folder / "model.safetensors"
+
+    @property
+    def last(self) -> Path:
+        """Weights of the last step."""
+        return self.folder / "last.safetensors"
+
+    @property
+    def checkpoints(self) -> Path:
+        """Folders `step-*` that a resume starts from."""
+        return self.folder / "checkpoints"
+
+    @property
+    def curve(self) -> Path:
+        """One JSON line per logged step."""
+        return self.folder / "curve.jsonl"
+
+    @property
+    def report(self) -> Path:
+        """The page a person reads."""
+        return self.folder / "report.html"
+
+    @property
+    def predictions(self) -> Path:
+        """Predicted masks of the test patients."""
+        return self.folder / "predictions"
+
+    def manifest(self) -> Manifest:
+        """What the run is made of; CheckpointError where it cannot be read."""
+        return manifest_from_json(self._read("manifest.json"))
+
+    def write_manifest(self, manifest: Manifest) -> None:
+        """Replace the manifest, completely or not at all."""
+        write_text(self.folder / "manifest.json", to_json(manifest))
+
+    def change_manifest(self, **changes: Any) -> Manifest:
+        """Replace some fields of the manifest and return it."""
+        manifest = replace(self.manifest(), **changes)
+        self.write_manifest(manifest)
+        return manifest
+
+    def settings(self) -> Settings:
+        """The resolved settings the run was started with."""
+        return resolve([], [self.folder / "config.yaml"])
+
+    def write_settings(self, settings: Settings) -> None:
+        """Save the resolved settings."""
+        write_text(self.folder / "config.yaml", to_yaml(settings))
+
+    def evaluation(self) -> Evaluation | None:
+        """Scores of the test patients, or None before the evaluation."""
+        path = self.folder / "evaluation.json"
+        return evaluation_from_json(path.read_text(encoding="utf-8")) if path.exists() else None
+
+    def curve_rows(self) -> tuple[CurveRow, ...]:
+        """Every logged step in order."""
+        if not self.curve.exists():
+            return ()
+        lines = self.curve.read_text(encoding="utf-8").splitlines()
+        return tuple(CurveRow(**json.loads(line)) for line in lines)
+
+    def _read(self, name: str) -> str:
+        try:
+            return (self.folder / name).read_text(encoding="utf-8")
+        except OSError as error:
+            raise CheckpointError(
+                found=error.strerror or str(error),
+                expected=f"{name} of a run",
+                fix="give the folder of a run (seg list runs)",
+                path=self.folder / name,
+                code="not-a-run",
+            ) from None
+
+
+def create_run(settings: Settings) -> Run:
+    """A new folder for these settings; a name that is taken is refused, an own name gets a number."""
+    folder = Path(settings.runs.folder)
+    if settings.runs.name:
+        run = Run(folder / settings.runs.name)
+        if run.folder.exists():
+            raise UsageError(
+                found="a run of that name", expected="a new name", path=run.folder, code="run-exists",
+                fix=f"choose another runs.name, or go on with `seg train --resume {run.name}`",
+            )  # fmt: skip
+    else:
+        run = Run(_free_folder(folder / f"{'-'.join(settings.organ)}-{datetime.now(UTC):%Y%m%d-%H%M%S}"))
+    try:
+        run.folder.mkdir(parents=True)
+        run.write_settings(settings)
+    except OSError as error:
+        raise cannot_write(run.folder, error) from None
+    return run
+
+
+def _free_folder(folder: Path) -> Path:
+    number = 2
+    free = folder
+    while free.exists():
+        free = folder.with_name(f"{folder.name}-{number}")
+        number += 1
+    return free
+
+
+def find_run(name: str, folder: Path) -> Run:
+    """The run a person means: a path, a run's name, or an organ (its finished run with the best validation Dice)."""
+    for path in (Path(name), folder / name):
+        if (path / "manifest.json").exists():
+            return Run(path)
+    runs = list_runs(folder)
+    finished = [run for run in runs if _carries(run, name)]
+    if finished:
+        return max(finished, key=lambda run: run.manifest().results.get("validation_dice") or 0.0)
+    known = [run.name for run in runs]
+    raise CheckpointError(
+        found=f"no run {name!r}",
+        expected=f"a run's folder, or a name in {folder}",
+        fix=f"train first, or see `seg list runs`.{nearest(name, known)}",
+        code="unknown-run",
+    )
+
+
+def _carries(run: Run, organ: str) -> bool:
+    manifest = run.manifest()
+    return organ in manifest.organs and manifest.state == "finished" and run.model.exists()
+
+
+def list_runs(folder: Path) -> list[Run]:
+    """Every run below a runs folder, oldest first by what their manifests say."""
+    runs = [Run(path.parent) for path in folder.glob("*/manifest.json")]
+    return sorted(runs, key=lambda run: (run.manifest().created, run.name))
+
+
+def new_manifest(run: Run, verb: str, settings: Settings) -> Manifest:
+    """A manifest with everything that is known before the data are read."""
+    return Manifest(
+        run=run.name, verb=verb, organs=settings.organ, state="running", created=datetime.now(UTC).isoformat(),
+        versions=versions(), seed=settings.train.seed, data={}, lineage={},
+    )  # fmt: skip
+
+
+def versions() -> dict[str, str]:
+    """Versions of the program, Python and the packages that numbers depend on."""
+    found = {"seg": metadata.version("seg"), "python": platform.python_version(), "platform": platform.platform()}
+    for package in _PACKAGES:
+        found[package] = metadata.version(package)
+    return found
+
+
+@contextmanager
+def locked(run: Run) -> Iterator[None]:
+    """Hold the run's folder alone; the lock dies with the process, so a killed one leaves nothing to clean.
+
+    Raises ResourceError that names the process which holds it.
+    """
+    path = run.folder / ".lock"
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            holder = os.read(descriptor, 200).decode(errors="replace") or "another process"
+            raise ResourceError(
+                found=f"the run in use by {holder}", expected="a run nobody writes to",
+                fix="wait for it, or start a run of another name", path=run.folder, code="run-locked",
+            ) from None  # fmt: skip
+        os.ftruncate(descriptor, 0)
+        os.write(descriptor, f"process {os.getpid()} on {socket.gethostname()}".encode())
+        yield
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,83 @@
+"""What a training says while it runs: console, `curve.jsonl`, `log.txt`, TensorBoard."""
+
+import json
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+from torch.utils.tensorboard import SummaryWriter
+
+from seg.runs import Run
+
+
+class TrainingLog:
+    """Writes rows as they come, so that a killed run keeps its curve."""
+
+    def __init__(self, run: Run, total_steps: int, start_step: int, console: Console, tensorboard: bool) -> None:
+        """Rows from `start_step` on that an interrupted run had already written are dropped."""
+        self._run = run
+        self._keep_rows_before(start_step)
+        self._curve = run.curve.open("a", encoding="utf-8")
+        self._text = (run.folder / "log.txt").open("a", encoding="utf-8")
+        self._board = SummaryWriter(str(run.folder / "tensorboard")) if tensorboard else None
+        self._console = console
+        self._bar = Progress(
+            TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[facts]}"),
+            console=console, refresh_per_second=2, disable=not console.is_terminal,
+        )  # fmt: skip
+        self._task = self._bar.add_task("training", total=total_steps, completed=start_step, facts="")
+        self._total_steps = total_steps
+
+    def __enter__(self) -> "TrainingLog":
+        self._bar.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._bar.stop()
+        self._curve.close()
+        self._text.close()
+        if self._board is not None:
+            self._board.close()
+
+    def row(self, step: int, values: Mapping[str, float]) -> None:
+        """Keep one row of the curve."""
+        self._curve.write(json.dumps({"step": step, "values": dict(values)}, allow_nan=False) + "\n")
+        self._curve.flush()
+        if self._board is not None:
+            for name, value in values.items():
+                self._board.add_scalar(name, value, step)
+
+    def progress(self, step: int, facts: str) -> None:
+        """Move the bar."""
+        self._bar.update(self._task, completed=step, facts=facts)
+
+    def total(self, steps: int) -> None:
+        """The length of the run changed (time budget)."""
+        self._total_steps = steps
+        self._bar.update(self._task, total=steps)
+
+    def say(self, sentence: str) -> None:
+        """A line for the console and `log.txt`."""
+        self._console.print(sentence, highlight=False, markup=False)
+        self._text.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {sentence}\n")
+        self._text.flush()
+
+    def _keep_rows_before(self, step: int) -> None:
+        path: Path = self._run.curve
+        if path.exists():
+            rows = path.read_text(encoding="utf-8").splitlines(keepends=True)
+            kept = [row for row in rows if row.endswith("\n") and json.loads(row)["step"] <= step]
+            path.write_text("".join(kept), encoding="utf-8")
+
+
+def duration(seconds: float) -> str:
+    """`1 h 05 min`, `12 min`, `40 s`."""
+    minutes = round(seconds / 60)
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{minutes // 60} h {minutes % 60:02d} min" if minutes >= 60 else f"{minutes} min"

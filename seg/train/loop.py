@@ -1,0 +1,193 @@
+"""The training loop, from top to bottom: batch, losses, step, log, validate, save."""
+
+import time
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+
+from seg.data.streams import Batches, StreamSettings, stream_batches
+from seg.errors import TrainingError
+from seg.runs import Run
+from seg.train.interrupt import Interrupt, Interrupted
+from seg.train.log import TrainingLog, duration
+from seg.train.saved import save, write_best, write_last
+from seg.train.schedule import set_learning_rate
+from seg.train.training import Progress, Training
+from seg.train.validate import validation_dice
+from seg.transfer.component import Forward
+
+_LOGGED_EVERY = 10
+
+_TIMED_STEPS = range(5, 25)
+"""Steps that are timed before a time budget is turned into steps; the first ones are slower."""
+
+
+def fit(training: Training, run: Run, log: TrainingLog, progress: Progress) -> Progress:
+    """Train from `progress` to the end; Interrupted, with everything saved, when a signal asked to stop.
+
+    Raises TrainingError that names step, terms and cases where a loss or gradient is not finite; nothing moved then.
+    """
+    clock = _Clock(progress)
+    with Interrupt() as interrupt:
+        for batches in _batches(training, progress.step):
+            rate = set_learning_rate(training.optimizer, training.settings.optim, progress.step, progress.total_steps)
+            terms = take_step(training, batches, progress.step)
+            progress.step += 1
+            clock.tick()
+
+            if progress.step % _LOGGED_EVERY == 0 or progress.step == 1:
+                _log_step(training, log, progress, clock, terms, rate)
+            _keep_budget(training, log, progress, clock)
+            if _validation_due(training, progress):
+                _validate(training, run, log, progress)
+                clock.stop(progress)
+                save(training, run, progress)
+            if interrupt.exit_code is not None:
+                _leave(training, run, log, progress, interrupt.exit_code)
+            if progress.step >= progress.total_steps or _out_of_patience(training, log, progress):
+                break
+    clock.stop(progress)
+    write_last(training, run)
+    return progress
+
+
+def take_step(training: Training, batches: Batches, step: int) -> dict[str, Tensor]:
+    """Forward, losses, backward and update; returns the detached terms as `loss/<name>` and their sum as `loss`."""
+    network, precision = training.network.train(), training.precision
+    # Dropout draws from torch's global random numbers; tied to the step, a resumed run repeats them.
+    torch.manual_seed(training.settings.train.seed * 1_000_003 + step)
+    layout = torch.channels_last if training.settings.train.channels_last else torch.contiguous_format
+    forward = Forward(network, {name: batch.to(training.device, layout) for name, batch in batches.items()})
+
+    terms: dict[str, Tensor] = {}
+    with precision.autocast():
+        for component in training.components:
+            terms.update(component.losses(forward, step))
+    loss = torch.stack([term.float() for term in terms.values()]).sum()
+    if not bool(torch.isfinite(loss)):
+        raise _not_finite("a loss", terms, batches, step)
+
+    precision.backward(loss)
+    try:
+        stepped = precision.step(network, training.optimizer)
+    except FloatingPointError:
+        raise _not_finite("a gradient", terms, batches, step) from None
+    if stepped:
+        if training.ema is not None:
+            training.ema.update(network)
+        for component in training.components:
+            component.after_step(network, step)
+    return {**{f"loss/{name}": term.detach() for name, term in terms.items()}, "loss": loss.detach()}
+
+
+def default_workers(device: torch.device) -> int:
+    """Loading processes: none where the CPU computes the network too, since they would only take its cores."""
+    return 0 if device.type == "cpu" else 8  # gpu-only
+
+
+def _batches(training: Training, start: int) -> Iterator[Batches]:
+    settings = training.settings
+    workers = default_workers(training.device) if settings.data.workers is None else settings.data.workers
+    shared = StreamSettings(
+        plan=training.plan,
+        augment=settings.augment,
+        foreground_fraction=settings.train.foreground_fraction,
+        seed=settings.train.seed,
+        workers=workers,
+        pin_memory=training.device.type == "cuda",
+    )
+    return stream_batches(training.cases, training.batch_sizes, range(start, training.total_steps), shared)
+
+
+def _log_step(
+    training: Training, log: TrainingLog, progress: Progress, clock: "_Clock", terms: dict[str, Tensor], rate: float
+) -> None:
+    values = {name: float(term) for name, term in terms.items()}
+    images_per_s = sum(training.batch_sizes.values()) / clock.step_s
+    log.row(progress.step, {**values, "lr": rate, "images_per_s": images_per_s})
+    left_s = (progress.total_steps - progress.step) * clock.step_s
+    best = f"Dice {progress.best_dice:.3f}  " if progress.best_dice >= 0 else ""
+    log.progress(
+        progress.step, f"loss {values['loss']:.3f}  {best}{images_per_s:.1f} images/s  {duration(left_s)} left"
+    )
+
+
+def _keep_budget(training: Training, log: TrainingLog, progress: Progress, clock: "_Clock") -> None:
+    budget_min = training.settings.train.time_budget_min
+    if budget_min is None or progress.budgeted or progress.step < _TIMED_STEPS.stop:
+        return
+    progress.budgeted = True
+    affordable = max(progress.step, int(budget_min * 60 / clock.step_s))
+    if affordable < progress.total_steps:
+        progress.total_steps = affordable
+        log.total(affordable)
+        log.say(f"{affordable} steps fit into the time budget of {budget_min:g} min.")
+
+
+def _validation_due(training: Training, progress: Progress) -> bool:
+    if not training.validation:
+        return False
+    every = max(1, progress.total_steps // training.settings.train.validations)
+    return progress.step % every == 0 or progress.step == progress.total_steps
+
+
+def _validate(training: Training, run: Run, log: TrainingLog, progress: Progress) -> None:
+    dice = validation_dice(training.predictor, training.validation, training.plan, training.inference)
+    log.row(progress.step, {f"val/dice/{organ}": value for organ, value in dice.items()})
+    better = dice["mean"] > progress.best_dice
+    if better:
+        progress.best_step, progress.best_dice, progress.validations_since_best = progress.step, dice["mean"], 0
+        write_best(training, run)
+    else:
+        progress.validations_since_best += 1
+    mark = ", the best so far" if better else ""
+    log.say(f"step {progress.step} of {progress.total_steps}: validation Dice {dice['mean']:.4f}{mark}")
+
+
+def _out_of_patience(training: Training, log: TrainingLog, progress: Progress) -> bool:
+    patience = training.settings.train.patience
+    if patience is None or progress.validations_since_best < patience:
+        return False
+    log.say(f"Stopped early: {patience} validations without a better one.")
+    return True
+
+
+def _leave(training: Training, run: Run, log: TrainingLog, progress: Progress, exit_code: int) -> None:
+    save(training, run, progress)
+    write_last(training, run)
+    log.say(f"Interrupted after step {progress.step}. To go on: seg train --resume {run.folder}")
+    raise Interrupted(exit_code)
+
+
+def _not_finite(what: str, terms: dict[str, Tensor], batches: Batches, step: int) -> TrainingError:
+    values = ", ".join(f"{name} {float(term):.4g}" for name, term in terms.items())
+    cases = "; ".join(where for batch in batches.values() for where in batch.where)
+    return TrainingError(
+        found=f"{what} that is not finite at step {step + 1} ({values}) on {cases}",
+        expected="finite numbers; the update was not made",
+        fix="look at these cases with `seg check`, or lower optim.lr, or use train.precision=fp32",
+        code="not-finite",
+    )
+
+
+class _Clock:
+    """Seconds per step as a running mean, and the time spent over all sessions of a run."""
+
+    def __init__(self, progress: Progress) -> None:
+        self._before_s = progress.elapsed_s
+        self._start = self._last = time.perf_counter()
+        self._ticks = 0
+        self.step_s = 1.0
+
+    def tick(self) -> None:
+        """A step ended."""
+        now = time.perf_counter()
+        took, self._last, self._ticks = now - self._last, now, self._ticks + 1
+        share = max(1 / self._ticks, 0.05) if self._ticks > _TIMED_STEPS.start else 1.0
+        self.step_s += share * (took - self.step_s)
+
+    def stop(self, progress: Progress) -> None:
+        """Note the time spent; what happens until the next step ends is not counted as a step."""
+        progress.elapsed_s = self._before_s + time.perf_counter() - self._start
+        self._last = time.perf_counter()

@@ -1,0 +1,98 @@
+"""Which number format a step computes in, and the optimiser step that goes with it."""
+
+from contextlib import AbstractContextManager
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+from torch.amp.grad_scaler import GradScaler
+
+from seg.errors import UsageError
+
+Name = Literal["auto", "fp32", "bf16", "fp16"]
+
+_TYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+def choose_device(wish: Literal["auto", "cpu", "cuda"]) -> torch.device:
+    """The device to work on; cuda without a GPU raises UsageError."""
+    if wish == "cuda" and not torch.cuda.is_available():
+        raise UsageError(
+            found="train.device=cuda, but torch sees no GPU", expected="a CUDA device", code="no-gpu",
+            fix="check the driver, or use train.device=auto",
+        )  # fmt: skip
+    if wish == "cpu" or not torch.cuda.is_available():
+        return torch.device("cpu")
+    return torch.device("cuda")  # gpu-only
+
+
+def choose_precision(wish: Name, device: torch.device) -> Literal["fp32", "bf16", "fp16"]:
+    """What auto means on a device: bf16 where its arithmetic is in hardware, else fp16 on CUDA, else fp32."""
+    if wish == "fp16" and device.type == "cpu":
+        raise UsageError(
+            found="train.precision=fp16 on a CPU", expected="fp32 or bf16 there", code="bad-value",
+            fix="use train.precision=auto",
+        )  # fmt: skip
+    if wish != "auto":
+        return wish
+    if device.type == "cuda":
+        return "bf16" if torch.cuda.is_bf16_supported() else "fp16"  # gpu-only
+    return "bf16" if _cpu_has_bf16() else "fp32"
+
+
+def _cpu_has_bf16() -> bool:
+    # Without these instructions bf16 is emulated, which is slower than fp32.
+    return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
+
+
+class Precision:
+    """Autocast for the forward pass; scaling, clipping and the check for overflow around the optimiser step."""
+
+    def __init__(self, name: Literal["fp32", "bf16", "fp16"], device: torch.device, clip_norm: float | None) -> None:
+        """Gradients are only scaled for fp16, whose smallest numbers they would fall below."""
+        self.name = name
+        self._device = device
+        self._clip_norm = clip_norm
+        self._scaler = GradScaler(device.type, enabled=name == "fp16")
+        self.skipped_steps = 0
+
+    def autocast(self) -> AbstractContextManager[None]:
+        """The context of a forward pass."""
+        return torch.autocast(self._device.type, _TYPES[self.name], enabled=self.name != "fp32")
+
+    def backward(self, loss: Tensor) -> None:
+        """Gradients of the (scaled) loss."""
+        torch.autograd.backward(self._scaler.scale(loss))
+
+    def step(self, network: nn.Module, optimizer: torch.optim.Optimizer) -> bool:
+        """Clip and step; False when the step was skipped because a gradient overflowed in fp16.
+
+        Raises FloatingPointError, with nothing moved, when a gradient is not finite without scaling.
+        """
+        self._scaler.unscale_(optimizer)
+        limit = self._clip_norm or float("inf")
+        norm = torch.nn.utils.clip_grad_norm_(network.parameters(), limit, foreach=True)
+        finite = bool(torch.isfinite(norm))
+        if not finite and self.name != "fp16":
+            optimizer.zero_grad(set_to_none=True)
+            raise FloatingPointError("a gradient")
+        self._scaler.step(optimizer)
+        self._scaler.update()
+        optimizer.zero_grad(set_to_none=True)
+        self.skipped_steps += not finite
+        return finite
+
+    def state(self) -> dict[str, float]:
+        """What a resume must restore."""
+        return {**{key: float(value) for key, value in self._scaler.state_dict().items()},
+                "skipped_steps": float(self.skipped_steps)}  # fmt: skip
+
+    def load_state(self, state: dict[str, float]) -> None:
+        """Restore what `state` gave."""
+        self.skipped_steps = int(state["skipped_steps"])
+        scaler = {key: value for key, value in state.items() if key != "skipped_steps"}
+        if scaler:
+            scaler["growth_interval"], scaler["_growth_tracker"] = (
+                int(scaler["growth_interval"]), int(scaler["_growth_tracker"])
+            )  # fmt: skip
+            self._scaler.load_state_dict(scaler)

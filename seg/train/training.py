@@ -1,0 +1,83 @@
+"""What one training works with, and how far it is."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import torch
+from torch import nn
+
+from seg.config import Settings
+from seg.data.cache import PreparedCase
+from seg.data.plan import Plan
+from seg.evaluate.predict import Inference
+from seg.models.ema import Ema, decay_from_half_life
+from seg.models.network import SegNetwork
+from seg.models.weights import WeightReport
+from seg.train.precision import Precision
+from seg.train.schedule import make_optimizer
+from seg.transfer.component import Component, ParameterGroup
+
+
+@dataclass
+class Progress:
+    """How far a training is; plain numbers that a checkpoint keeps."""
+
+    total_steps: int
+    step: int = 0
+    """Optimiser steps taken or skipped so far."""
+    best_step: int = 0
+    best_dice: float = -1.0
+    """Validation Dice of the best step; below 0 before the first validation."""
+    validations_since_best: int = 0
+    elapsed_s: float = 0.0
+    budgeted: bool = False
+    """True once a time budget was turned into steps."""
+
+    def state(self) -> dict[str, Any]:
+        """Plain JSON."""
+        return asdict(self)
+
+
+@dataclass
+class Training:
+    """Everything the loop works with; made by a recipe."""
+
+    settings: Settings
+    plan: Plan
+    network: SegNetwork
+    start: WeightReport
+    """What the network's weights came from."""
+    components: Sequence[Component]
+    cases: Mapping[str, Sequence[PreparedCase]]
+    """Stream name to its cases."""
+    batch_sizes: Mapping[str, int]
+    """Stream name to slices per step."""
+    validation: Sequence[PreparedCase]
+    device: torch.device
+    precision: Precision
+    total_steps: int
+    optimizer: torch.optim.AdamW = field(init=False)
+    ema: Ema | None = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.optimizer = make_optimizer(self._parameter_groups(), self.settings.optim)
+        train = self.settings.train
+        half_life = train.ema_half_life * self.total_steps
+        # A look every eighth of the half-life costs less and hardly changes the averages.
+        every = max(1, round(half_life / 8))
+        self.ema = Ema(self.network, decay_from_half_life(half_life), update_every=every) if train.ema else None
+
+    def _parameter_groups(self) -> list[ParameterGroup]:
+        opinions = [component.prepare(self.network, self.start) for component in self.components]
+        return [groups for groups in opinions if groups is not None][-1]
+
+    @property
+    def predictor(self) -> nn.Module:
+        """The network that predictions come from: the averaged one where there is one."""
+        return self.network if self.ema is None else self.ema.module
+
+    @property
+    def inference(self) -> Inference:
+        """How whole slices go through it."""
+        return Inference(self.device, self.precision.autocast, self.settings.predict.batch_size)

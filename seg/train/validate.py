@@ -1,0 +1,46 @@
+"""Per-patient Dice of the validation patients, on the network's grid, while training."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import nn
+
+from seg.data.cache import PreparedCase
+from seg.data.plan import Plan
+from seg.data.prepare import stack_neighbours
+from seg.evaluate.predict import Inference, predict_slices
+
+MOST_SLICES = 32
+"""Of a longer volume so many evenly spaced slices are looked at; the final evaluation sees all of them."""
+
+
+def validation_dice(network: nn.Module, cases: Sequence[PreparedCase], plan: Plan, how: Inference) -> dict[str, float]:
+    """Mean over patients of the Dice per organ, and `mean` over organs; an organ without a reference is left out.
+
+    Slices of one patient are pooled before the Dice is taken; patients count the same whatever their size.
+    """
+    overlap: dict[str, NDArray[np.float64]] = {}
+    for case in cases:
+        counted = overlap.setdefault(case.patient, np.zeros((2, len(plan.organs))))
+        counted += _overlap(network, case, plan, how)
+    dice = {}
+    for number, organ in enumerate(plan.organs):
+        ratios = [2 * both[number] / size[number] for both, size in overlap.values() if size[number] > 0]
+        if ratios:
+            dice[organ] = float(np.mean(ratios))
+    return {**dice, "mean": float(np.mean(list(dice.values()))) if dice else 0.0}
+
+
+def _overlap(network: nn.Module, case: PreparedCase, plan: Plan, how: Inference) -> NDArray[np.float64]:
+    """[intersection, size of prediction + size of reference] per organ."""
+    chosen = np.unique(np.linspace(0, len(case) - 1, min(len(case), MOST_SLICES)).round().astype(int))
+    inputs = (stack_neighbours(case.image, int(z), plan.neighbours, case.contiguous) for z in chosen)
+    counts = np.zeros((2, len(plan.organs)))
+    for z, probabilities in zip(chosen, predict_slices(network, inputs, how), strict=True):
+        masks = np.asarray(case.masks[z])
+        reference, valid = masks == 1, masks <= 1
+        prediction = (probabilities >= 0.5) & valid
+        counts[0] += (prediction & reference).sum(axis=(1, 2))
+        counts[1] += prediction.sum(axis=(1, 2)) + reference.sum(axis=(1, 2))
+    return counts
