@@ -14,7 +14,7 @@ def _rounded_box(canvas: Canvas, centre_y: float, half_x: float, half_y: float, 
     """Signed distance to a superellipse in each slice, measured along the ray from its centre."""
     x, y = canvas.x, canvas.y - np.float32(centre_y)
     radius = (np.abs(x / half_x) ** power + np.abs(y / half_y) ** power + 1e-9) ** (1 / power)
-    distance: Field = (np.sqrt(x**2 + y**2) * (1 - 1 / radius)).astype(np.float32)
+    distance: Field = (np.sqrt(x**2 + y**2 + 1e-4) * (1 - 1 / radius)).astype(np.float32)
     return distance
 
 

@@ -97,8 +97,7 @@ def embedded_data(cache_folder: Path, progress: Progress | None = None) -> Path:
     """
     root = cache_folder / f"phantoms-v{EMBEDDED_VERSION}-{EMBEDDED_LABELLED}-{EMBEDDED_UNLABELLED}"
     if not root.exists():
-        counts = {"labelled": EMBEDDED_LABELLED, "unlabelled": EMBEDDED_UNLABELLED}
-        write_phantoms(root, "decathlon", **counts, progress=progress)
+        write_phantoms(root, "decathlon", labelled=EMBEDDED_LABELLED, unlabelled=EMBEDDED_UNLABELLED, progress=progress)
     return root
 
 

@@ -136,7 +136,7 @@ class Canvas:
         y = self.y[region] - np.float32(centre[1])
         z = self.z[region] - np.float32(centre[2])
         scaled = np.sqrt((x / radii[0]) ** 2 + (y / radii[1]) ** 2 + (z / radii[2]) ** 2 + 1e-6).astype(np.float32)
-        length = np.sqrt(x**2 + y**2 + z**2)
+        length = np.sqrt(x**2 + y**2 + z**2 + np.float32((1e-3 * min(radii)) ** 2))
         distance: Field = length * (1 - 1 / scaled)
         return distance
 
