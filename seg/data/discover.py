@@ -128,7 +128,7 @@ def _mend_names(data_set: DataSet) -> str:
 
 
 def _links_outside(data_set: DataSet) -> tuple[str, ...]:
-    real_root = os.path.realpath(data_set.root)
+    real_root = os.path.join(os.path.realpath(data_set.root), "")
     files = [path for case in data_set.cases for group in (*case.channels, *case.labels.values()) for path in group]
     outside = [real for path in files if not (real := os.path.realpath(path)).startswith(real_root)]
     return (f"{len(outside)} files are links to outside of the root (such as {outside[0]})",) if outside else ()

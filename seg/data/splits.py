@@ -50,7 +50,7 @@ def draw_split(data_set: DataSet, settings: Split, data: Data) -> SplitPlan:
 
     Raises:
         DataError: no labelled patient, or a saved split that does not fit the data.
-        UsageError: fractions, folds or `data.labelled` that cannot be met.
+        UsageError: folds or a `data.labelled` that cannot be met.
     """
     labelled, unlabelled = patients(data_set)
     if not labelled:
@@ -85,7 +85,6 @@ def _draw(labelled: Collection[str], unlabelled: tuple[str, ...], settings: Spli
     if settings.folds is not None:
         test, how = _fold(order, settings.folds, settings.fold)
     else:
-        _refuse_fractions(settings)
         test = order[: _share(len(order), settings.test_fraction, most=len(order) - 1)]
         how = f"{settings.test_fraction:g} test, {settings.validation_fraction:g} validation"
     rest = [name for name in order if name not in set(test)]
@@ -104,26 +103,16 @@ def _draw(labelled: Collection[str], unlabelled: tuple[str, ...], settings: Spli
     )
 
 
-def _refuse_fractions(settings: Split) -> None:
-    if settings.test_fraction + settings.validation_fraction >= 1:
-        raise UsageError(
-            found=f"split.test_fraction={settings.test_fraction:g} and "
-            f"split.validation_fraction={settings.validation_fraction:g}",
-            expected="a sum below 1, so that some patients train", fix="lower one of them", code="split-fractions",
-        )  # fmt: skip
-
-
 def _share(count: int, fraction: float, most: int) -> int:
     """`fraction` of `count`, at least one unless the fraction is 0, at most `most`."""
     return min(max(1, int(count * fraction + 0.5)), max(most, 0)) if fraction > 0 else 0
 
 
 def _fold(order: list[str], folds: int, fold: int) -> tuple[list[str], str]:
-    if fold >= folds or folds > len(order):
+    if folds > len(order):
         raise UsageError(
-            found=f"split.folds={folds} split.fold={fold} with {len(order)} labelled patients",
-            expected="folds no more than patients, and a fold from 0 to folds - 1",
-            fix="lower split.folds or split.fold", code="split-folds",
+            found=f"split.folds={folds} with {len(order)} labelled patients", expected="no more folds than patients",
+            fix="lower split.folds", code="split-folds",
         )  # fmt: skip
     return order[fold::folds], f"fold {fold} of {folds} is tested"
 
