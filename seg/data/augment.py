@@ -107,13 +107,16 @@ def _organ_pixel(masks: Masks, random: np.random.Generator) -> tuple[int, int] |
 def _fit(planes: _Planes, side: int) -> _Planes:
     """The centre of `planes` at (channel, side, side), padded with zeros where it is smaller."""
     fitted = np.zeros((planes.shape[0], side, side), dtype=planes.dtype)
-    target, source = [], []
-    for extent in planes.shape[1:]:
-        kept = min(extent, side)
-        target.append(slice((side - kept) // 2, (side - kept) // 2 + kept))
-        source.append(slice((extent - kept) // 2, (extent - kept) // 2 + kept))
-    fitted[(slice(None), *target)] = planes[(slice(None), *source)]
+    (to_y, from_y), (to_x, from_x) = (_centred(extent, side) for extent in planes.shape[1:])
+    fitted[:, to_y, to_x] = planes[:, from_y, from_x]
     return fitted
+
+
+def _centred(extent: int, side: int) -> tuple[slice, slice]:
+    """Where the middle of an axis of `extent` goes in one of `side`, and where it comes from."""
+    kept = min(extent, side)
+    to, start = (side - kept) // 2, (extent - kept) // 2
+    return slice(to, to + kept), slice(start, start + kept)
 
 
 def _channel_first(changed: _Planes) -> _Planes:
