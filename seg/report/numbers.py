@@ -33,7 +33,7 @@ class Look:
 
 LOOKS = {
     "dice": Look("Dice", "Overlap of prediction and reference: 1 is identical, 0 is no overlap at all.", kind="share"),
-    "iou": Look("IoU", "Shared part of all that either mask covers: 1 is identical. Always below Dice.", kind="share"),
+    "iou": Look("IoU", "Shared part of all that either mask covers: 1 is identical. Never above Dice.", kind="share"),
     "hd95": Look(
         "HD95", "95 % of either outline lies at most this far from the other. 0 is perfect.", 2, "distance", "high"
     ),

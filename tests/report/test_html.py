@@ -77,17 +77,17 @@ def test_an_evaluation_without_a_case_says_so(outline: MakeOutline) -> None:
     assert "No predictions have been evaluated yet." in outline(render(nothing)).text
 
 
+@pytest.mark.parametrize("group", range(4))
 def test_no_field_can_bring_a_tag_or_handler_into_the_page(
-    everywhere: Callable[[str], Page], outline: MakeOutline
+    group: int, everywhere: Callable[[str], Page], outline: MakeOutline
 ) -> None:
-    harmless = outline(render(everywhere("plain word")))
-    for payload in PAYLOADS:
-        attacked = outline(render(everywhere(payload)))
-        assert [tag for tag, _ in attacked.tags] == [tag for tag, _ in harmless.tags]
-        names, expected = ([list(attributes) for _, attributes in page.tags] for page in (attacked, harmless))
-        assert names == expected
-        assert attacked.script == harmless.script
-        assert payload in "".join(attacked.texts)
+    payload = " ".join(PAYLOADS[group::4])
+    harmless, attacked = outline(render(everywhere("plain word"))), outline(render(everywhere(payload)))
+    assert [tag for tag, _ in attacked.tags] == [tag for tag, _ in harmless.tags]
+    names, expected = ([list(attributes) for _, attributes in page.tags] for page in (attacked, harmless))
+    assert names == expected
+    assert attacked.script == harmless.script
+    assert payload in "".join(attacked.texts)
 
 
 @pytest.mark.parametrize("odd", ODD_TEXTS, ids=range(len(ODD_TEXTS)))
