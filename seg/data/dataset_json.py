@@ -31,6 +31,8 @@ def read_declaration(path: Path) -> dict[str, Any]:
         if len(raw) > _MOST_BYTES:
             raise _wrong(path, f"more than {_MOST_BYTES // 1_000_000} MB", "a list of files", "json-size")
         tree = json.loads(raw.decode("utf-8-sig"), object_pairs_hook=_unique, parse_constant=_no_constant)
+        if b"\\u" in raw:
+            json.dumps(tree, ensure_ascii=False).encode()  # half a surrogate pair is no text and can be no file's name
     except (ValueError, RecursionError, OSError) as error:
         words = "too deep a nesting" if isinstance(error, RecursionError) else str(error)
         raise _wrong(path, words, "JSON as its standard says", "json-broken") from None

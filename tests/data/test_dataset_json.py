@@ -19,12 +19,27 @@ from seg.errors import DataError
         (b'\xff\xfe{"a": 1}', "json-broken", "decode"),
         (b"[" * 200_000, "json-broken", "nesting"),
         (b'{"a": ' + b"9" * 5000 + b"}", "json-broken", "digits"),
+        (b'{"a": "\\ud800"}', "json-broken", "surrogates"),
         (b"[1, 2]", "json-type", "list"),
         (b'"text"', "json-type", "str"),
         (b"<!DOCTYPE html>", "json-broken", "Expecting value"),
         (b'{"a": "' + b"x" * 32_000_000 + b'"}', "json-size", "32 MB"),
     ],
-    ids=["empty", "comma", "twice", "nan", "infinity", "utf16", "deep", "digits", "list", "text", "html", "huge"],
+    ids=[
+        "empty",
+        "comma",
+        "twice",
+        "nan",
+        "infinity",
+        "utf16",
+        "deep",
+        "digits",
+        "surrogate",
+        "list",
+        "text",
+        "html",
+        "huge",
+    ],
 )
 def test_hostile_json_is_refused_with_its_file(tmp_path, content, code, words):
     path = tmp_path / "dataset.json"
@@ -37,6 +52,11 @@ def test_hostile_json_is_refused_with_its_file(tmp_path, content, code, words):
 def test_a_byte_order_mark_is_understood(tmp_path):
     (tmp_path / "dataset.json").write_bytes(b'\xef\xbb\xbf{"a": 1}')
     assert read_declaration(tmp_path / "dataset.json") == {"a": 1}
+
+
+def test_escaped_letters_are_understood(tmp_path):
+    (tmp_path / "dataset.json").write_bytes(b'{"\\u809d": "\\ud83d\\ude00"}')
+    assert read_declaration(tmp_path / "dataset.json") == {"肝": "😀"}
 
 
 def test_a_file_that_cannot_be_opened_is_refused(tmp_path):

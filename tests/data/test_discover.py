@@ -1,12 +1,13 @@
 import json
 import os
+import random
 from pathlib import Path
 
 import pytest
 
 from seg.config import Data
 from seg.data.discover import contents, find_data, layouts
-from seg.errors import DataError, UsageError
+from seg.errors import DataError, SegError, UsageError
 from seg.registry import FORMATS
 
 
@@ -178,6 +179,54 @@ def test_what_lies_at_a_root_is_cut_short(touch):
 
 def test_every_registered_layout_is_offered():
     assert tuple(layouts()) == FORMATS.names()
+
+
+DECLARATIONS = (
+    {
+        "modality": {"0": "CT"},
+        "labels": {"0": "background", "1": "liver"},
+        "training": [{"image": "./imagesTr/a.nii.gz", "label": "./labelsTr/a.nii.gz"}],
+        "test": ["imagesTr/b.nii.gz"],
+    },
+    {
+        "channel_names": {"0": "CT"},
+        "labels": {"background": 0, "liver": [1, 2], "ignore": 3},
+        "numTraining": 2,
+        "file_ending": ".nii.gz",
+        "dataset": {"k": {"images": ["imagesTr/a.nii.gz"], "label": "labelsTr/a.nii.gz"}},
+    },
+)
+ODD = (None, 1, -1, 1.5, True, "", [], {}, "x", [None], {"a": None}, 10**30, "\ud800", "../a", "/a", [[1]], "a\0b")
+
+
+def mutated(tree, chance: random.Random):
+    """The tree with one value somewhere in it replaced by an odd one, or a key dropped."""
+    if chance.random() < 0.2 or not isinstance(tree, dict | list) or not tree:
+        return chance.choice(ODD)
+    if isinstance(tree, list):
+        place = chance.randrange(len(tree))
+        return [mutated(item, chance) if i == place else item for i, item in enumerate(tree)]
+    key = chance.choice(list(tree))
+    if chance.random() < 0.1:
+        return {other: value for other, value in tree.items() if other != key}
+    return {**tree, key: mutated(tree[key], chance)}
+
+
+@pytest.mark.parametrize("declaration", DECLARATIONS, ids=["decathlon", "nnunet"])
+def test_no_mutated_declaration_crashes_or_leads_outside(touch, declaration):
+    root = touch("imagesTr/a.nii.gz", "imagesTr/b.nii.gz", "labelsTr/a.nii.gz")
+    chance = random.Random(0)
+    found = 0
+    for _ in range(200):
+        (root / "dataset.json").write_text(json.dumps(mutated(declaration, chance)))
+        try:
+            data_set = find_data(root, Data())
+        except SegError:
+            continue
+        found += 1
+        files = [path for case in data_set.cases for group in (*case.channels, *case.labels.values()) for path in group]
+        assert all(Path(path).is_relative_to(root) and ".." not in Path(path).parts for path in files)
+    assert 0 < found < 200
 
 
 @pytest.mark.real
