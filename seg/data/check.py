@@ -137,5 +137,5 @@ def _facts(look: CaseLook, sources: Sequence[OrganSource]) -> CaseFacts:
         minimum=min(file.minimum for file in look.files),
         maximum=max(file.maximum for file in look.files),
         voxel_sha256=whole,
-        organ_voxels={source.organ: look.organ_voxels(source) for source in sources} if look.label_read else {},
+        organ_voxels={source.organ: count for source in sources if (count := look.organ_voxels(source)) is not None},
     )

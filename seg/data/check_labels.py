@@ -120,9 +120,10 @@ def _counts(values: dict[int, int]) -> str:
 
 
 def _check_emptiness(source: OrganSource, looks: Sequence[CaseLook], data_set: DataSet, findings: Findings) -> None:
-    empty = [look for look in looks if look.organ_voxels(source) == 0]
-    if len(empty) == len(looks):
-        _organ_is_nowhere(source.organ, len(looks), data_set, findings, _all_values(looks))
+    known = [look for look in looks if look.organ_voxels(source) is not None]
+    empty = [look for look in known if look.organ_voxels(source) == 0]
+    if known and len(empty) == len(known):
+        _organ_is_nowhere(source.organ, len(known), data_set, findings, _all_values(known))
         return
     for look in empty:
         findings.add(

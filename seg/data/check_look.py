@@ -76,11 +76,11 @@ class CaseLook:
         """Every image file of every channel."""
         return [file for channel in self.images for file in channel]
 
-    def organ_voxels(self, source: OrganSource) -> int:
-        """Voxels of an organ."""
+    def organ_voxels(self, source: OrganSource) -> int | None:
+        """Voxels of an organ; None where its labels could not be read."""
         if source.values:
-            return sum(self.label_values[value] for value in source.values)
-        return self.mask_voxels[source.organ]
+            return sum(self.label_values[value] for value in source.values) if self.label_read else None
+        return self.mask_voxels.get(source.organ)
 
     def count_labels(self, maps: Mapping[str, AnyArray], sources: Sequence[OrganSource]) -> None:
         """Add one plane of labels, `{mask name: (y, x)}`."""

@@ -25,7 +25,7 @@ _ORIENTATION_TAG = 274
 _GREY_MODES = ("1", "L", "I;16", "I;16B", "I;16L", "I")
 _BROKEN = (
     OSError, SyntaxError, ValueError, EOFError, TypeError, KeyError, IndexError, AttributeError, OverflowError,
-    struct.error, Image.DecompressionBombError, RuntimeError, ZeroDivisionError,
+    struct.error, RuntimeError, ZeroDivisionError,
 )  # fmt: skip
 
 
@@ -118,6 +118,8 @@ def _decoded(data: bytes, kind: str) -> Image.Image:
             picture.load()
     except DataError:
         raise
+    except Image.DecompressionBombError:
+        raise _too_large("more pixels than a picture has") from None
     except _BROKEN as error:
         raise DataError(
             found=f"a damaged {kind} picture ({' '.join(str(error).split())})", expected="a complete picture",
@@ -129,10 +131,7 @@ def _decoded(data: bytes, kind: str) -> Image.Image:
 def _check_plain(picture: Image.Image) -> None:
     width, height = picture.size
     if width * height > MAX_PIXELS:
-        raise DataError(
-            found=f"{width} x {height} pixels", expected=f"at most {MAX_PIXELS} pixels",
-            fix="crop or shrink the picture", code="too-large",
-        )  # fmt: skip
+        raise _too_large(f"{width} x {height} pixels")
     frames = getattr(picture, "n_frames", 1)
     if frames != 1:
         raise DataError(
@@ -172,6 +171,12 @@ def _small(array: AnyArray) -> AnyArray:
     if array.min() < 0 or array.max() > np.iinfo(np.uint16).max:
         raise _colour(f"numbers from {array.min()} to {array.max()}")
     return array.astype(np.uint16)
+
+
+def _too_large(found: str) -> DataError:
+    return DataError(
+        found=found, expected=f"at most {MAX_PIXELS} pixels", fix="crop or shrink the picture", code="too-large"
+    )
 
 
 def _colour(found: str) -> DataError:
