@@ -4,7 +4,7 @@ Settings are given as a mapping of Python values, nested or dotted, or as the wo
 `{"optim": {"lr": 1e-3}}`, `{"optim.lr": 1e-3}` and `["optim.lr=1e-3"]` mean the same.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from os import PathLike, fspath
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
@@ -36,7 +36,7 @@ def settings(organ: str | Sequence[str] = (), given: Given = (), *, config: Sequ
 
     Raises UsageError, with the nearest known name, for a name or value that cannot be meant.
     """
-    return _resolved(_words(organ, given), config, _preset_of_this_machine())
+    return _resolved(_words(organ, given), config, on_this_machine=True)
 
 
 def train(
@@ -46,7 +46,8 @@ def train(
     config: Sequence[AnyPath] = (),
     dry_run: bool = False,
     resume: "RunLike | None" = None,
-) -> "Run":
+    runs: AnyPath = "runs",
+) -> "Run | None":
     """Train a model and score it on patients kept back until the end; returns the run, a folder with everything.
 
         run = seg.train("liver", {"data.root": "scans", "preset": "gpu"})
@@ -54,8 +55,9 @@ def train(
         run = seg.train(resume="runs/liver-20260101-120000")
         print(run.folder, run.report)
 
-    `dry_run` checks the data, builds the model, tries one batch and prints the plan instead of training.
-    `resume` goes on with an interrupted run under the settings it was started with, so none may be given beside it.
+    `dry_run` checks the data, builds the model, tries a few batches, prints the plan and returns None.
+    `resume` goes on with an interrupted run under the settings it was started with, so none may be given beside it;
+    a name is looked up in the folder `runs`.
     Raises a SegError child for settings, data, weights, devices or a loss that went wrong.
     """
     words = _words(organ, given)
@@ -66,10 +68,11 @@ def train(
             fix="leave the settings out, or start a new run with them",
             code="resume-settings",
         )
-    resolved = _resolved(words, config, _preset_of_this_machine())
+    going_on = None if resume is None else _run(resume, runs)
+    resolved = going_on.settings() if going_on else _resolved(words, config, on_this_machine=True)
     from seg.recipes import train as recipe
 
-    return recipe.train(resolved, dry_run=dry_run, resume=None if resume is None else _run_path(resume))
+    return recipe.train(resolved, dry_run=dry_run, resume=going_on)
 
 
 def predict(run: "RunLike", source: AnyPath, output: AnyPath, given: Given = ()) -> "PredictOutcome":
@@ -81,9 +84,11 @@ def predict(run: "RunLike", source: AnyPath, output: AnyPath, given: Given = ())
     `run` is a run, its folder, its name, or an organ: then its best finished run. Finished predictions are skipped;
     a bad scan is reported in `failed`, the others are done.
     """
+    words = _words((), given)
+    found = _run(run, _resolved(words).runs.folder)
     from seg.recipes import predict as recipe
 
-    return recipe.predict(_run_path(run), Path(source), Path(output), _words((), given))
+    return recipe.predict(found.folder, Path(source), Path(output), words)
 
 
 def evaluate(prediction: AnyPath, reference: AnyPath, output: AnyPath, given: Given = ()) -> "Evaluation":
@@ -100,14 +105,15 @@ def evaluate(prediction: AnyPath, reference: AnyPath, output: AnyPath, given: Gi
     return recipe.evaluate(Path(prediction), Path(reference), Path(output), resolved)
 
 
-def report(run: "RunLike") -> Path:
+def report(run: "RunLike", *, runs: AnyPath = "runs") -> Path:
     """Write a run's report.html again from what the run holds; returns its path.
 
     seg.report("liver")
     """
+    found = _run(run, runs)
     from seg.recipes import report as recipe
 
-    return recipe.report(_run_path(run))
+    return recipe.report(found)
 
 
 def check(organ: str | Sequence[str] = (), given: Given = (), *, progress: Progress = silent) -> "CheckReport":
@@ -122,15 +128,17 @@ def check(organ: str | Sequence[str] = (), given: Given = (), *, progress: Progr
     return recipe.check(resolved, progress)
 
 
-def prepare(organ: str | Sequence[str] = (), given: Given = (), *, progress: Progress = silent) -> "Prepared":
+def prepare(
+    organ: str | Sequence[str] = (), given: Given = (), *, stages: Callable[[str], Progress] = lambda stage: silent
+) -> "Prepared":
     """Bring every scan to the network's grid and intensities and keep it on disk; a training then starts at once.
 
     seg.prepare("liver", {"data.root": "scans"}).plan
     """
-    resolved = _resolved(_words(organ, given), (), _preset_of_this_machine())
+    resolved = _resolved(_words(organ, given), on_this_machine=True)
     from seg.recipes import prepare as recipe
 
-    return recipe.prepare(resolved, progress)
+    return recipe.prepare(resolved, stages)
 
 
 def phantom(
@@ -171,11 +179,13 @@ def _words(organ: str | Sequence[str], given: Given) -> tuple[str, ...]:
     return (f"organ={names}", *words) if names else words
 
 
-def _resolved(words: Sequence[str], config: Sequence[AnyPath] = (), preset: str = "cpu") -> "Settings":
+def _resolved(words: Sequence[str], config: Sequence[AnyPath] = (), *, on_this_machine: bool = False) -> "Settings":
+    """`on_this_machine` decides `preset=auto`, which means importing torch; mistakes are found before that."""
     from seg.overrides import resolve
     from seg.registry import FORMATS, LOSSES, METRICS, STRATEGIES
 
-    resolved = resolve(words, [Path(path) for path in config], preset)
+    files = [Path(path) for path in config]
+    resolved = resolve(words, files)
     chosen = (
         (FORMATS, [] if resolved.data.format == "auto" else [resolved.data.format]),
         (LOSSES, [resolved.loss.mask, resolved.loss.edge]),
@@ -185,16 +195,18 @@ def _resolved(words: Sequence[str], config: Sequence[AnyPath] = (), preset: str 
     for point, names in chosen:
         for name in names:
             point.require(name)
+    if on_this_machine and resolved.preset == "cpu" and _has_gpu():
+        resolved = resolve(words, files, auto_preset="gpu")
     return resolved
 
 
-def _preset_of_this_machine() -> str:
+def _has_gpu() -> bool:
     import torch
 
-    return "gpu" if torch.cuda.is_available() else "cpu"
+    return torch.cuda.is_available()
 
 
-def _run_path(run: "RunLike") -> Path:
-    from seg.runs import Run
+def _run(run: "RunLike", runs: AnyPath) -> "Run":
+    from seg.runs import Run, find_run
 
-    return run.folder if isinstance(run, Run) else Path(fspath(run))
+    return run if isinstance(run, Run) else find_run(fspath(run), Path(runs))

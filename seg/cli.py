@@ -31,6 +31,7 @@ Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an e
 Config = Annotated[list[Path] | None, typer.Option("--config", metavar="FILE", help="YAML settings; may be repeated.")]
 Output = Annotated[Path, typer.Option("--output", "-o", metavar="FOLDER", help="Where results go.")]
 RunName = Annotated[str, typer.Argument(metavar="RUN", help="A run's folder or name, or an organ: its best run.")]
+Runs = Annotated[Path, typer.Option("--runs", metavar="FOLDER", help="Where runs are looked for by name.")]
 
 
 class ExplainsSettings(TyperCommand):
@@ -60,6 +61,7 @@ def train(
         bool, typer.Option("--dry-run", help="Check data, model and one batch; print the plan.")
     ] = False,
     resume: Annotated[str | None, typer.Option("--resume", metavar="RUN", help="Go on with this run.")] = None,
+    runs: Runs = Path("runs"),
     debug: Debug = False,
 ) -> None:
     """Train a model on a folder of scans.
@@ -71,9 +73,9 @@ def train(
 
         typer.echo(to_yaml(api.settings(given=words or (), config=config or ())), nl=False)
         return
-    run = api.train(given=words or (), config=config or (), dry_run=dry_run, resume=resume)
-    if not dry_run:
-        typer.echo(f"run     {run.folder}\nreport  {run.report}")
+    run = api.train(given=words or (), config=config or (), dry_run=dry_run, resume=resume, runs=runs)
+    if run is not None:
+        typer.echo(f"Run: {run.folder}")
 
 
 @app.command()
@@ -111,13 +113,13 @@ def evaluate(
     result = api.evaluate(prediction, reference, output, words or ())
     columns = ("organ", "metric", "mean", "95 % interval", "n", "undefined")
     print_table(columns, [row for organ, metrics in result.summary.items() for row in _interval_rows(organ, metrics)])
-    typer.echo(f"report  {output / 'report.html'}")
+    typer.echo(f"Report: {output / 'report.html'}")
 
 
 @app.command()
-def report(run: RunName, debug: Debug = False) -> None:
+def report(run: RunName, runs: Runs = Path("runs"), debug: Debug = False) -> None:
     """Write a run's report.html again."""
-    typer.echo(f"report  {api.report(run)}")
+    typer.echo(f"Report: {api.report(run, runs=runs)}")
 
 
 @app.command()
@@ -137,17 +139,21 @@ def check(words: Words = None, debug: Debug = False) -> None:
 @app.command()
 def prepare(words: Words = None, debug: Debug = False) -> None:
     """Prepare every scan, so that a training starts at once."""
-    prepared = api.prepare(given=words or (), progress=progress_line())
-    typer.echo(f"{len(prepared.facts)} cases prepared\n{prepared.plan}")
+    prepared = api.prepare(given=words or (), stages=lambda stage: progress_line(f"{stage}: "))
+    plan = prepared.plan
+    sides = {"training": prepared.train, "validation": prepared.validation, "unlabelled": prepared.unlabelled}
+    for side, cases in sides.items():
+        typer.echo(f"{side:>12}  {len(cases)} cases")
+    typer.echo(f"{'grid':>12}  {plan.spacing:.4g} {plan.unit} per pixel, {plan.size_px} x {plan.size_px} pixels")
 
 
 @app.command()
 def phantom(
     output: Output,
     layout: Annotated[str, typer.Option("--layout", help="Layout on disk (seg list formats).")] = "decathlon",
-    labelled: Annotated[int, typer.Option("--labelled", min=0, help="Patients with labels.")] = 10,
-    unlabelled: Annotated[int, typer.Option("--unlabelled", min=0, help="Patients without.")] = 0,
-    seed: Annotated[int, typer.Option("--seed", min=0, help="Same seed, same patients.")] = 0,
+    labelled: Annotated[int, typer.Option("--labelled", help="Patients with labels.")] = 10,
+    unlabelled: Annotated[int, typer.Option("--unlabelled", help="Patients without.")] = 0,
+    seed: Annotated[int, typer.Option("--seed", help="Same seed, same patients.")] = 0,
     scanner: Annotated[Literal["a", "b"], typer.Option("--scanner", help="b looks different: a domain shift.")] = "a",
     debug: Debug = False,
 ) -> None:
@@ -165,7 +171,7 @@ def list_(
             help="organs, strategies, formats, metrics, losses, encoders, presets, settings or runs.",
         ),
     ],
-    runs: Annotated[Path, typer.Option("--runs", metavar="FOLDER", help="Where the runs lie.")] = Path("runs"),
+    runs: Runs = Path("runs"),
     debug: Debug = False,
 ) -> None:
     """Show organs, formats, metrics, settings, runs, ..."""

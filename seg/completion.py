@@ -6,10 +6,11 @@ from pathlib import Path
 
 VERBS = ("train", "predict", "evaluate", "report", "check", "prepare", "phantom", "list", "completion")
 OPTIONS = {
-    "train": ("--config", "--show-config", "--dry-run", "--resume"),
+    "train": ("--config", "--show-config", "--dry-run", "--resume", "--runs"),
     "predict": ("--output",),
     "evaluate": ("--output",),
     "phantom": ("--output", "--layout", "--labelled", "--unlabelled", "--seed", "--scanner"),
+    "report": ("--runs",),
     "list": ("--runs",),
 }
 _PATH_SETTINGS = ("data.root", "split.file", "prepare.cache", "runs.folder", "model.weights")

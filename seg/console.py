@@ -3,9 +3,10 @@
 import shutil
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from seg.errors import SegError
+from seg.progress import Progress, silent
 
 
 def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
@@ -33,15 +34,16 @@ def _literal(cell: str) -> str:
     return escape("".join(letter if letter.isprintable() else "?" for letter in cell))
 
 
-def progress_line() -> Callable[[int, int, str], None]:
-    """A listener that rewrites one line on a terminal, and stays silent elsewhere."""
-    return _ProgressLine() if sys.stderr.isatty() else (lambda done, total, what: None)
+def progress_line(stage: str = "") -> Progress:
+    """A listener that rewrites one line, which begins with `stage`, on a terminal, and stays silent elsewhere."""
+    return _ProgressLine(stage) if sys.stderr.isatty() else silent
 
 
 class _ProgressLine:
     """Shows `done/total what`, at most ten times a second."""
 
-    def __init__(self) -> None:
+    def __init__(self, stage: str) -> None:
+        self._stage = stage
         self._next_s = 0.0
 
     def __call__(self, done: int, total: int, what: str) -> None:
@@ -50,7 +52,7 @@ class _ProgressLine:
         if now < self._next_s and done < total:
             return
         self._next_s = now + 0.1
-        text = f"{done}/{total} {what}"[: shutil.get_terminal_size().columns - 1]
+        text = f"{self._stage}{done}/{total} {what}"[: shutil.get_terminal_size().columns - 1]
         print(f"\r\x1b[K{text}", end="\n" if done >= total else "", file=sys.stderr, flush=True)
 
 

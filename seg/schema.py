@@ -129,9 +129,9 @@ def as_text(value: Any) -> str:
 
 
 def shown(default: Any) -> str:
-    """A default as a person writes it: `dice,iou` for a list, `empty` where there is nothing."""
+    """A default as a person writes it: `dice, iou` for a list, `empty` where there is nothing."""
     if isinstance(default, tuple):
-        default = ",".join(as_text(part) for part in default)
+        default = ", ".join(as_text(part) for part in default)
     return "empty" if default in ("", {}) else as_text(default)
 
 

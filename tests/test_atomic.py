@@ -10,6 +10,11 @@ class Interrupted(BaseException):
     """Stands for a Ctrl-C in the middle of writing."""
 
 
+def _begin(path):
+    path.write_text("half")
+    raise Interrupted
+
+
 def _names(folder):
     return sorted(path.name for path in folder.iterdir())
 
@@ -23,8 +28,7 @@ def test_a_file_appears_complete_in_a_folder_that_did_not_exist(tmp_path):
 def test_an_interrupted_file_leaves_the_old_one_and_nothing_else(tmp_path):
     write_text(tmp_path / "b.txt", "old")
     with pytest.raises(Interrupted), atomic_file(tmp_path / "b.txt") as temporary:
-        temporary.write_text("half")
-        raise Interrupted
+        _begin(temporary)
     assert (tmp_path / "b.txt").read_text() == "old"
     assert _names(tmp_path) == ["b.txt"]
 
@@ -42,8 +46,7 @@ def test_an_interrupted_folder_leaves_the_old_one_and_nothing_else(tmp_path):
     with atomic_folder(tmp_path / "run") as temporary:
         (temporary / "x").write_text("old")
     with pytest.raises(Interrupted), atomic_folder(tmp_path / "run") as temporary:
-        (temporary / "x").write_text("half")
-        raise Interrupted
+        _begin(temporary / "x")
     assert (tmp_path / "run" / "x").read_text() == "old"
     assert _names(tmp_path) == ["run"]
 
