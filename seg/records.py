@@ -117,6 +117,8 @@ class Evaluation:
     """`px` where the scans do not say their spacing."""
     counts: dict[str, dict[str, int]] = field(default_factory=dict)
     """Organ to how often each CaseScore.note occurred."""
+    notes: tuple[str, ...] = ()
+    """What a reader of the numbers must know: predictions that were missing, could not be used or had no reference."""
 
 
 @dataclass(frozen=True)
@@ -168,6 +170,7 @@ def evaluation_from_json(text: str) -> Evaluation:
         definitions=raw["definitions"],
         distance_unit=raw["distance_unit"],
         counts=raw["counts"],
+        notes=tuple(raw.get("notes", ())),
     )
 
 

@@ -1,11 +1,14 @@
 """Random mask pairs and a brute-force surface distance, as second witnesses for the metrics."""
 
 from collections.abc import Callable
+from pathlib import Path
 
+import nibabel as nib
 import numpy as np
 import pytest
 from scipy import ndimage
 
+from seg.data.picture import write_picture
 from seg.evaluate.metrics.masks import MaskPair
 
 RandomPair = tuple[np.ndarray, np.ndarray, tuple[float, float, float]]
@@ -65,3 +68,34 @@ def mask_pair() -> Callable[..., MaskPair]:
         return MaskPair(np.asarray(prediction, bool), np.asarray(reference, bool), spacing_mm, **more)
 
     return make
+
+
+@pytest.fixture
+def write_labels() -> Callable[..., Path]:
+    """Write labels (z, y, x) as NIfTI in LPS with spacing (2, 1, 0.5) mm; `turned` stores the same place in RAS."""
+
+    def write(path: Path, labels: np.ndarray, *, offset_mm: float = 0.0, turned: bool = False) -> Path:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        voxels, affine = labels.transpose(2, 1, 0).astype(np.uint8), np.diag([-0.5, -1.0, 2.0, 1.0])
+        affine[0, 3] += offset_mm
+        if turned:
+            last = np.array([voxels.shape[0] - 1, voxels.shape[1] - 1, 0])
+            affine[:3, 3] += affine[:3, :3] @ last
+            affine[:2, :2] *= -1
+            voxels = voxels[::-1, ::-1]
+        nib.save(nib.Nifti1Image(voxels, affine), path)
+        return path
+
+    return write
+
+
+@pytest.fixture
+def write_slice() -> Callable[..., Path]:
+    """Write labels (y, x) as a picture."""
+
+    def write(path: Path, labels: np.ndarray) -> Path:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_picture(path, np.asarray(labels).astype(np.uint8))
+        return path
+
+    return write
