@@ -12,7 +12,7 @@ from seg.data.fingerprint import Fingerprint, take_fingerprint
 from seg.data.organs import OrganSource, organ_sources, prediction_values
 from seg.data.phantom_layouts import embedded_data
 from seg.data.plan import Plan, make_plan
-from seg.data.splits import SplitPlan, draw_split, load_split, refuse_leaks
+from seg.data.splits import SplitPlan, draw_split, refuse_leaks
 from seg.errors import DataError
 from seg.overrides import load_organ
 from seg.progress import Progress, silent
@@ -70,7 +70,8 @@ def check_and_split(settings: Settings, progress: Stage = _quiet, split: Path | 
     report = check_data(data_set, organs, settings.data, progress("checking"))
     refuse_errors(report)
     sources = organ_sources(data_set, organs, settings.data, report.label_values)
-    plan = draw_split(data_set, settings.split, settings.data) if split is None else load_split(split)
+    chosen = settings.split if split is None else settings.split.model_copy(update={"file": str(split)})
+    plan = draw_split(data_set, chosen, settings.data)
     hashes: dict[str, set[str]] = {}
     for facts in report.facts:
         hashes.setdefault(facts.patient, set()).add(facts.voxel_sha256)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
@@ -42,7 +43,7 @@ def save_checkpoint(folder: Path, checkpoint: Checkpoint, keep: int = 1) -> Path
             save_tensors(temporary / f"{name}.safetensors", tensors)
         (temporary / "state.json").write_text(json.dumps(checkpoint.state, allow_nan=False))
         manifest = {"schema": SCHEMA, "step": checkpoint.step, "sha256": _digests(temporary)}
-        (temporary / "manifest.json").write_text(json.dumps(manifest))
+        (temporary / "manifest.json").write_text(json.dumps({"manifest": manifest, "sha256": _signature(manifest)}))
     _verify(place)
     for old in sorted(folder.glob("step-*"))[:-keep]:
         shutil.rmtree(old, ignore_errors=True)
@@ -51,7 +52,11 @@ def save_checkpoint(folder: Path, checkpoint: Checkpoint, keep: int = 1) -> Path
 
 def save_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
     """A safetensors file of contiguous CPU copies."""
-    save_file({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}, path)
+    try:
+        save_file({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}, path)
+    except SafetensorError as error:
+        # The library hides the system's error, which says that the disk is full.
+        raise OSError(str(error)) from error
 
 
 def load_newest(folder: Path) -> Checkpoint | None:
@@ -75,19 +80,27 @@ def _load(place: Path) -> Checkpoint:
 
 def _verify(place: Path) -> dict[str, Any]:
     try:
-        manifest: dict[str, Any] = json.loads((place / "manifest.json").read_text())
-        found, schema = _digests(place), manifest["schema"]
-    except (OSError, ValueError, KeyError) as error:
-        raise _damaged(place, str(error)) from None
-    if schema != SCHEMA:
+        signed = json.loads((place / "manifest.json").read_text())
+        manifest: dict[str, Any] = signed["manifest"]
+        intact, found = signed["sha256"] == _signature(manifest), _digests(place)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise _damaged(place, f"manifest.json that cannot be understood ({error})") from None
+    if not intact:
+        raise _damaged(place, "changed bytes in manifest.json")
+    if manifest["schema"] != SCHEMA:
         raise CheckpointError(
-            found=f"checkpoint format {schema}", expected=f"format {SCHEMA}", path=place, code="checkpoint-version",
+            found=f"checkpoint format {manifest['schema']}", expected=f"format {SCHEMA}", path=place,
             fix="resume it with the version of seg that wrote it (see manifest.json of the run)",
+            code="checkpoint-version",
         )  # fmt: skip
     wrong = [name for name, digest in manifest["sha256"].items() if found.get(name) != digest]
     if wrong or set(found) != set(manifest["sha256"]):
         raise _damaged(place, f"changed bytes in {', '.join(wrong) or 'the list of files'}")
     return manifest
+
+
+def _signature(manifest: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(manifest, sort_keys=True).encode()).hexdigest()
 
 
 def _damaged(place: Path, why: str) -> CheckpointError:

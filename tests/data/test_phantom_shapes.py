@@ -3,8 +3,6 @@ import pytest
 
 from seg.data.phantom_shapes import Canvas, ramp, smooth_field, smooth_line, soft_max, soft_step, stream
 
-WHOLE = (slice(None), slice(None), slice(None))
-
 
 def _axes(step_mm: float = 2.0, reach_mm: float = 40.0) -> tuple:
     axis = np.arange(-reach_mm, reach_mm + step_mm, step_mm, dtype=np.float32)
@@ -38,15 +36,19 @@ def test_a_finer_grid_samples_the_same_field() -> None:
 
 def test_the_shares_of_a_ball_sum_to_its_volume() -> None:
     canvas = _canvas()
-    share = canvas.occupancy(canvas.ellipsoid(WHOLE, (1.3, 0.4, -0.7), (15, 15, 15)))
+    share = canvas.occupancy(canvas.ellipsoid(canvas.whole, (1.3, 0.4, -0.7), (15, 15, 15)))
     assert share.sum() * 8 == pytest.approx(4 / 3 * np.pi * 15**3, rel=0.02)
     assert ((share > 0.01) & (share < 0.99)).sum() > 500
 
 
 def test_paint_takes_from_what_lies_below() -> None:
     canvas = _canvas()
-    canvas.paint(WHOLE, canvas.occupancy(canvas.ellipsoid(WHOLE, (0, 0, 0), (20, 20, 20))), 100.0, "liver")
-    canvas.paint(WHOLE, canvas.occupancy(canvas.ellipsoid(WHOLE, (20, 0, 0), (10, 10, 10))), 50.0, "pancreas")
+    canvas.paint(
+        canvas.whole, canvas.occupancy(canvas.ellipsoid(canvas.whole, (0, 0, 0), (20, 20, 20))), 100.0, "liver"
+    )
+    canvas.paint(
+        canvas.whole, canvas.occupancy(canvas.ellipsoid(canvas.whole, (20, 0, 0), (10, 10, 10))), 50.0, "pancreas"
+    )
     assert (canvas.shares["liver"] + canvas.shares["pancreas"]).max() <= 1 + 1e-5
     assert canvas.hu[20, 20, 20] == pytest.approx(100, abs=1)
     assert canvas.hu[20, 20, 30] == pytest.approx(50, abs=1)
@@ -54,7 +56,9 @@ def test_paint_takes_from_what_lies_below() -> None:
 
 def test_paint_inside_a_structure_leaves_its_share_alone() -> None:
     canvas = _canvas()
-    canvas.paint(WHOLE, canvas.occupancy(canvas.ellipsoid(WHOLE, (0, 0, 0), (20, 20, 20))), 100.0, "liver")
+    canvas.paint(
+        canvas.whole, canvas.occupancy(canvas.ellipsoid(canvas.whole, (0, 0, 0), (20, 20, 20))), 100.0, "liver"
+    )
     before = canvas.shares["liver"].copy()
     region, distance = canvas.tube(np.array([[-38.0, 0, 0, 4], [38.0, 0, 0, 4]]))
     canvas.paint(region, canvas.occupancy(distance), 200.0, inside="liver")
