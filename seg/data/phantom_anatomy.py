@@ -2,10 +2,10 @@
 
 import numpy as np
 
-from seg.data.phantom_body import WHOLE, draw_bones, draw_chest, draw_trunk
+from seg.data.phantom_body import draw_bones, draw_chest, draw_trunk
 from seg.data.phantom_bowel import draw_bowel, draw_duodenum, draw_stomach
 from seg.data.phantom_patient import Patient
-from seg.data.phantom_shapes import Canvas, Field, Region, ramp, smooth_field, smooth_line, soft_max, soft_step
+from seg.data.phantom_shapes import Canvas, Field, Region, ramp, smooth_line, soft_max, soft_step
 from seg.data.phantom_vessels import draw_great_vessels, draw_liver_vessels, draw_portal_system
 
 
@@ -28,8 +28,13 @@ def draw_abdomen(canvas: Canvas, patient: Patient) -> None:
     draw_bones(canvas, patient, cavity)
 
 
-def _with_fat(canvas: Canvas, patient: Patient, region: Region, distance: Field, rim_mm: float) -> None:
-    canvas.paint(region, canvas.occupancy(distance - np.float32(rim_mm)), patient.hu["fat"] + 8)
+def _organ(
+    canvas: Canvas, patient: Patient, region: Region, distance: Field, rim_mm: float, hu: Field, name: str
+) -> None:
+    """Paint an organ over a rim of fat."""
+    rim, inside = canvas.occupancies(distance, rim_mm, 0.0)
+    canvas.paint(region, rim, patient.hu["fat"] + 8)
+    canvas.paint(region, inside, hu, name)
 
 
 def _liver(canvas: Canvas, patient: Patient, abdomen: Field) -> None:
@@ -44,13 +49,14 @@ def _liver(canvas: Canvas, patient: Patient, abdomen: Field) -> None:
     reach = ramp(z, [(0, 0.0), (22, 28 * lobe), (45, 74 * lobe), (66, 88 * lobe), (95, 72 * lobe)])
     front = soft_step(-y - np.float32(rng.uniform(8, 24)), 17)
     surface = (canvas.x - middle - reach * front + np.float32(0.55) * np.clip(y, 0, None)) / np.float32(1.35)
-    surface = surface + np.float32(3.0) * smooth_field(rng, canvas.axes, 22.0)
+    surface = surface + np.float32(3.0) * canvas.roughness(rng, canvas.whole, 22.0)
     distance = soft_max(surface, abdomen + np.float32(rng.uniform(0.5, 2.5)), rng.uniform(6, 12))
     distance = soft_max(distance, -_fissure(canvas, rng, z), 3)
-    hilum = canvas.ellipsoid(WHOLE, (-24, -2, 26 - patient.breath_mm), (24, 11, 13))
+    hilum = canvas.ellipsoid(canvas.whole, (-24, -2, 26 - patient.breath_mm), (24, 11, 13))
     distance = soft_max(distance, -hilum, 4)
-    _with_fat(canvas, patient, WHOLE, distance, 0.35 * patient.visceral_mm)
-    canvas.paint(WHOLE, canvas.occupancy(distance), canvas.parenchyma(WHOLE, patient.hu["liver"], 4), "liver")
+    region = canvas.region(((-150, 125), (-120, 100), (-110, 125)))
+    hu = canvas.parenchyma(region, patient.hu["liver"], 4)
+    _organ(canvas, patient, region, distance[region], 0.2 * patient.visceral_mm, hu, "liver")
     draw_liver_vessels(canvas, patient)
     _lesions(canvas, patient, rng)
 
@@ -67,13 +73,13 @@ def _fissure(canvas: Canvas, rng: np.random.Generator, z: Field) -> Field:
 
 
 def _lesions(canvas: Canvas, patient: Patient, rng: np.random.Generator) -> None:
-    """Cysts, metastases or bright nodules in about a third of the livers."""
-    if rng.random() > 0.35:
+    """Cysts, metastases or bright nodules in almost half of the livers, as in sets of oncological scans."""
+    if rng.random() > 0.45:
         return
-    kind = rng.choice(["cyst", "dark", "bright"], p=[0.35, 0.45, 0.2])
+    kind = rng.choice(["cyst", "dark", "bright"], p=[0.3, 0.5, 0.2])
     for _ in range(int(rng.integers(1, 6))):
         centre = np.array([rng.uniform(-110, 20), rng.uniform(-60, 55), rng.uniform(-20, 80)])
-        radius = float(np.clip(rng.gamma(2.0, 5.0), 3, 28))
+        radius = float(np.clip(rng.gamma(1.6, 8.0), 3, 45))
         hu = {"cyst": 8.0, "dark": patient.hu["liver"] - 35, "bright": patient.hu["liver"] + 35}[str(kind)]
         low, high = centre - radius - 8, centre + radius + 8
         region = canvas.region(((low[0], high[0]), (low[1], high[1]), (low[2], high[2])))
@@ -106,14 +112,16 @@ def _spleen(canvas: Canvas, patient: Patient, abdomen: Field) -> None:
     rng = patient.stream("spleen")
     size = float(np.clip(rng.normal(1, 0.14), 0.7, 1.45))
     centre = (93 + rng.normal(0, 3), 34 + rng.normal(0, 5), 48 + rng.normal(0, 6) - patient.breath_mm)
-    distance = canvas.ellipsoid(WHOLE, centre, (43 * size, 58 * size, 60 * size), lean=0.1)
-    hollow = canvas.ellipsoid(WHOLE, (centre[0] - 54, centre[1] - 34, centre[2] + 4), (43, 50, 84))
-    distance = soft_max(soft_max(distance, -hollow, 9), abdomen + np.float32(rng.uniform(1, 3)), 5)
-    distance = distance + np.float32(2.0) * smooth_field(rng, canvas.axes, 24.0)
-    _with_fat(canvas, patient, WHOLE, distance, 0.5 * patient.visceral_mm)
+    radii = (43 * size, 58 * size, 60 * size)
+    x, y, z = ((middle - radius - 12, middle + radius + 12) for middle, radius in zip(centre, radii, strict=True))
+    region = canvas.region((x, y, z))
+    distance = canvas.ellipsoid(region, centre, radii, lean=0.1)
+    hollow = canvas.ellipsoid(region, (centre[0] - 54, centre[1] - 34, centre[2] + 4), (43, 50, 84))
+    distance = soft_max(soft_max(distance, -hollow, 9), abdomen[region] + np.float32(rng.uniform(1, 3)), 5)
+    distance = distance + np.float32(2.0) * canvas.roughness(rng, region, 24.0)
     texture = 18.0 if patient.phase == "arterial" else 4.0
-    hu = canvas.parenchyma(WHOLE, patient.hu["spleen"], texture)
-    canvas.paint(WHOLE, canvas.occupancy(distance), hu, "spleen")
+    hu = canvas.parenchyma(region, patient.hu["spleen"], texture)
+    _organ(canvas, patient, region, distance, 0.5 * patient.visceral_mm, hu, "spleen")
 
 
 def _kidney(canvas: Canvas, patient: Patient, side: int) -> None:
@@ -125,11 +133,11 @@ def _kidney(canvas: Canvas, patient: Patient, side: int) -> None:
     z = (0.0 if side > 0 else -12.0) + rng.normal(0, 6) - 0.5 * patient.breath_mm
     region = canvas.region(((x - 50, x + 50), (y - 50, y + 50), (z - 85, z + 85)))
     outer = canvas.ellipsoid(region, (x, y, z), (28 * size, 27 * size, 56 * size), lean=-0.22 * side)
-    outer = outer + np.float32(1.2) * smooth_field(rng, canvas.axes, 20.0)[region]
+    outer = outer + np.float32(1.2) * canvas.roughness(rng, region, 20.0)
     sinus = canvas.ellipsoid(region, (x - side * 17, y - 6, z), (18 * size, 10 * size, 24 * size), lean=-0.22 * side)
     distance = soft_max(outer, -sinus, 4)
-    _with_fat(canvas, patient, region, distance, 2.0 + 1.2 * patient.visceral_mm)
-    canvas.paint(region, canvas.occupancy(distance), canvas.parenchyma(region, patient.hu["kidney_cortex"], 5), name)
+    hu = canvas.parenchyma(region, patient.hu["kidney_cortex"], 5)
+    _organ(canvas, patient, region, distance, 2.0 + 1.2 * patient.visceral_mm, hu, name)
     medulla = soft_max(outer + 8, -(sinus - 3), 3) + 2.5 * np.abs(canvas.texture[region]) - 1
     share = canvas.occupancy(medulla.astype(np.float32))
     canvas.paint(region, share, patient.hu["kidney_medulla"], inside=name)
@@ -171,8 +179,8 @@ def _pancreas(canvas: Canvas, patient: Patient) -> None:
     )
     line[:, :3] += np.cumsum(rng.normal(0, 0.7, (len(line), 3)), axis=0)
     line[:, 3] *= size
-    lobules = np.float32(0.9 + 1.3 * patient.age) * smooth_field(rng, canvas.axes, 9.0)
-    region, distance = canvas.tube(line, lobules)
-    _with_fat(canvas, patient, region, distance, 0.3 * patient.visceral_mm)
-    hu = patient.hu["pancreas"] - 22 * patient.age * min(patient.visceral_mm / 4, 1.5)
-    canvas.paint(region, canvas.occupancy(distance), canvas.parenchyma(region, hu, 7 + 9 * patient.age), "pancreas")
+    region, distance = canvas.tube(line)
+    lobules = np.float32(0.9 + 1.3 * patient.age) * canvas.roughness(rng, region, 9.0)
+    mean_hu = patient.hu["pancreas"] - 22 * patient.age * min(patient.visceral_mm / 4, 1.5)
+    hu = canvas.parenchyma(region, mean_hu, 7 + 9 * patient.age)
+    _organ(canvas, patient, region, distance + lobules, 0.3 * patient.visceral_mm, hu, "pancreas")

@@ -3,9 +3,8 @@
 import numpy as np
 
 from seg.data.phantom_patient import Patient
-from seg.data.phantom_shapes import Canvas, Field, Region, ramp, soft_max, soft_step
+from seg.data.phantom_shapes import Canvas, Field, ramp, soft_max, soft_step
 
-WHOLE: Region = (slice(None), slice(None), slice(None))
 BONE_HU = 420.0
 LUNG_HU = -850.0
 
@@ -28,14 +27,15 @@ def draw_trunk(canvas: Canvas, patient: Patient) -> Field:
     behind = soft_step(canvas.y - 20, 40)
     thickness = np.float32(patient.subcutaneous_mm) * (0.75 + 0.5 * behind + 0.2 * soft_step(np.abs(canvas.x) - 60, 40))
     skin = wall - thickness
-    share = canvas.occupancy(skin)
-    canvas.paint(WHOLE, share, rng.normal(25, 10))
-    fat = canvas.parenchyma(WHOLE, patient.hu["fat"], 5)
-    canvas.paint(WHOLE, canvas.occupancy(skin + 2.0), fat)
-    canvas.paint(WHOLE, canvas.occupancy(wall), canvas.parenchyma(WHOLE, patient.hu["muscle"], 5 + 12 * patient.age))
+    outside, beneath = canvas.occupancies(skin, 0.0, -2.0)
+    canvas.paint(canvas.whole, outside, rng.normal(25, 10))
+    fat = canvas.parenchyma(canvas.whole, patient.hu["fat"], 5)
+    canvas.paint(canvas.whole, beneath, fat)
+    muscle, deep = canvas.occupancies(wall, 0.0, -2.0)
+    canvas.paint(canvas.whole, muscle, canvas.parenchyma(canvas.whole, patient.hu["muscle"], 5 + 12 * patient.age))
     seam = np.exp(-(((wall - 0.45 * (wall - cavity)) / 1.1) ** 2)) * soft_step(60 - np.abs(canvas.y + 10), 25)
-    canvas.paint(WHOLE, (0.55 * seam).astype(np.float32) * canvas.occupancy(wall + 2), patient.hu["fat"])
-    canvas.paint(WHOLE, canvas.occupancy(cavity), canvas.parenchyma(WHOLE, patient.hu["fat"] + 8, 14))
+    canvas.paint(canvas.whole, (0.55 * seam).astype(np.float32) * deep, patient.hu["fat"])
+    canvas.paint(canvas.whole, canvas.occupancy(cavity), canvas.parenchyma(canvas.whole, patient.hu["fat"] + 8, 14))
     return cavity
 
 
@@ -46,14 +46,38 @@ def draw_chest(canvas: Canvas, patient: Patient, cavity: Field) -> Field:
     dome = np.maximum(_dome(canvas, -58, right - patient.breath_mm, -1), _dome(canvas, 62, left - patient.breath_mm, 1))
     above = dome - canvas.z
     chest = soft_max(cavity + 1.5, above, 3)
-    canvas.paint(WHOLE, canvas.occupancy(chest), canvas.parenchyma(WHOLE, LUNG_HU, 40))
-    heart = canvas.ellipsoid(WHOLE, (18, -42, 118 - patient.breath_mm), (68, 46, 45))
-    heart = soft_max(heart, above + 1, 8)
-    canvas.paint(WHOLE, canvas.occupancy(heart - 4), patient.hu["fat"])
-    canvas.paint(WHOLE, canvas.occupancy(heart), canvas.parenchyma(WHOLE, patient.hu["heart"], 10))
+    canvas.paint(canvas.whole, canvas.occupancy(chest), canvas.parenchyma(canvas.whole, LUNG_HU, 40))
+    _effusion(canvas, rng, chest)
+    top = 118 - patient.breath_mm
+    region = canvas.region(((-60, 96), (-98, 14), (top - 55, top + 55)))
+    heart = canvas.ellipsoid(region, (18, -42, top), (68, 46, 45))
+    rim, inside = canvas.occupancies(soft_max(heart, above[region] + 1, 8), 4.0, 0.0)
+    canvas.paint(region, rim, patient.hu["fat"])
+    canvas.paint(region, inside, canvas.parenchyma(region, patient.hu["heart"], 10))
     spine = np.sqrt((canvas.x / 1.15) ** 2 + (canvas.y - 52) ** 2) - 27
-    abdomen = soft_max(cavity + 1.0, canvas.z - dome + 1, 5)
-    return soft_max(abdomen, -spine, 8)
+    abdomen = soft_max(soft_max(cavity + 1.0, canvas.z - dome + 1, 5), -spine, 8)
+    _lining(canvas, patient, rng, abdomen)
+    return abdomen
+
+
+def _lining(canvas: Canvas, patient: Patient, rng: np.random.Generator, abdomen: Field) -> None:
+    """The muscle of the diaphragm and, in one of ten, ascites: what makes an organ's outer edge hard to see."""
+    muscle, inside = canvas.occupancies(abdomen, rng.uniform(0.5, 2.5), 0.0)
+    upper = soft_step(canvas.z - 10, 15)
+    canvas.paint(canvas.whole, muscle * upper, patient.hu["muscle"])
+    canvas.paint(canvas.whole, inside * upper, canvas.parenchyma(canvas.whole, patient.hu["fat"] + 8, 14))
+    if rng.random() < 0.1:
+        flank = np.maximum(abdomen + 1, np.float32(rng.uniform(35, 70)) - np.abs(canvas.x))
+        canvas.paint(canvas.whole, canvas.occupancy(flank), rng.uniform(3, 22))
+
+
+def _effusion(canvas: Canvas, rng: np.random.Generator, chest: Field) -> None:
+    """Behind and low in every third chest: fluid or collapsed lung, which hides the edge of liver and spleen."""
+    if rng.random() > 0.35:
+        return
+    level = rng.uniform(25, 62)
+    pool = soft_max(chest, np.float32(level) - canvas.y + 4 * canvas.texture, 4)
+    canvas.paint(canvas.whole, canvas.occupancy(pool), canvas.parenchyma(canvas.whole, rng.uniform(5, 75), 6))
 
 
 def _dome(canvas: Canvas, centre_x: float, top: float, side: int) -> Field:
@@ -83,8 +107,9 @@ def _back_muscles(canvas: Canvas, patient: Patient) -> None:
         x = canvas.x[region] * side
         y = canvas.y[region]
         psoas = np.sqrt((x - 30 - 0.35 * (size - 12)) ** 2 + ((y - 56) / 1.1) ** 2) - size
-        canvas.paint(region, canvas.occupancy(psoas - 2), patient.hu["fat"])
-        canvas.paint(region, canvas.occupancy(psoas), hu)
+        rim, inside = canvas.occupancies(psoas, 2.0, 0.0)
+        canvas.paint(region, rim, patient.hu["fat"])
+        canvas.paint(region, inside, hu)
         quadratus = np.sqrt(((x - 62) / 2.2) ** 2 + (y - 76) ** 2) - 7 * soft_step(20 - z, 15)
         canvas.paint(region, canvas.occupancy(quadratus), hu)
     crus = np.sqrt((canvas.x[region] / 2.1) ** 2 + (canvas.y[region] - 36) ** 2) - 11 * soft_step(z - 5, 15)
@@ -105,10 +130,10 @@ def _vertebrae(canvas: Canvas, marrow: float, disc_hu: float, phase: float) -> N
     arch_hu = np.float32(BONE_HU - 120) + np.float32(60) * canvas.texture[region]
     canvas.paint(region, canvas.occupancy(arch), arch_hu)
     canvas.paint(region, canvas.occupancy(canal), 32.0)
-    canvas.paint(region, canvas.occupancy(body), BONE_HU)
-    inside = canvas.occupancy(body + 2.6)
+    cortex, inside, spread = canvas.occupancies(body, 0.0, -2.6, -0.5)
+    canvas.paint(region, cortex, BONE_HU)
     canvas.paint(region, inside, canvas.parenchyma(region, marrow, 28))
-    disc = canvas.occupancy((12.8 - level).astype(np.float32)) * canvas.occupancy(body + 0.5)
+    disc = canvas.occupancy((12.8 - level).astype(np.float32)) * spread
     canvas.paint(region, disc, disc_hu)
 
 
@@ -123,5 +148,6 @@ def _ribs(canvas: Canvas, marrow: float, cavity: Field, phase: float) -> None:
     front = soft_step(np.float32(2.3) - angle, 0.08) * soft_step(angle - np.float32(0.28), 0.05)
     rib = np.sqrt((cavity - 6.5) ** 2 + (order * 0.62) ** 2) - 5.2 * floating * front
     rib = rib.astype(np.float32)
-    canvas.paint(WHOLE, canvas.occupancy(rib), BONE_HU)
-    canvas.paint(WHOLE, canvas.occupancy(rib + 2.3), marrow + 20)
+    cortex, inside = canvas.occupancies(rib, 0.0, -2.3)
+    canvas.paint(canvas.whole, cortex, BONE_HU)
+    canvas.paint(canvas.whole, inside, marrow + 20)

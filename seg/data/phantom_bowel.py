@@ -72,8 +72,9 @@ def _hollow(
     """A tube with a wall, its lumen filled, gas above a level towards the front."""
     region, distance = canvas.tube(line)
     distance = np.maximum(distance, abdomen[region] + 1)
-    canvas.paint(region, canvas.occupancy(distance - 0.5 * patient.visceral_mm), patient.hu["fat"] + 8)
-    canvas.paint(region, canvas.occupancy(distance), patient.hu["bowel_wall"], name)
+    rim, inside = canvas.occupancies(distance, 0.5 * patient.visceral_mm, 0.0)
+    canvas.paint(region, rim, patient.hu["fat"] + 8)
+    canvas.paint(region, inside, patient.hu["bowel_wall"], name)
     fill_lumen(canvas, region, distance + wall_mm, content, rng)
 
 
@@ -130,8 +131,9 @@ def draw_stomach(canvas: Canvas, patient: Patient, abdomen: Field) -> None:
     )
     region, distance = canvas.tube(line, 1.2 * canvas.texture)
     distance = np.maximum(distance, abdomen[region] + 2)
-    canvas.paint(region, canvas.occupancy(distance - 0.6 * patient.visceral_mm), patient.hu["fat"] + 8)
-    canvas.paint(region, canvas.occupancy(distance), canvas.parenchyma(region, patient.hu["bowel_wall"], 5), "stomach")
+    rim, inside = canvas.occupancies(distance, 0.6 * patient.visceral_mm, 0.0)
+    canvas.paint(region, rim, patient.hu["fat"] + 8)
+    canvas.paint(region, inside, canvas.parenchyma(region, patient.hu["bowel_wall"], 5), "stomach")
     content = str(rng.choice(["water", "soft", "contrast", "stool", "gas"], p=[0.35, 0.27, 0.18, 0.12, 0.08]))
     level = float(rng.uniform(-75, -25)) if rng.random() < 0.75 else -200.0
     fill_lumen(canvas, region, distance + rng.uniform(3, 5.5), content, rng, gas=level)

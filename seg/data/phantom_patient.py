@@ -68,7 +68,7 @@ def draw_patient(number: int, seed: int) -> Patient:
     rng = stream(seed, number, "patient")
     phase = int(rng.choice(3, p=_PHASE_SHARES))
     size = rng.normal(0, 0.06)
-    visceral = float(np.clip(rng.gamma(2.2, 1.6), 0.4, 9.0))
+    visceral = float(np.clip(rng.gamma(1.7, 1.8), 0.2, 9.0))
     girth = 1 + np.clip(size, -0.12, 0.14) + 0.012 * (visceral - 3.0)
     height = 1 + 0.5 * np.clip(size, -0.12, 0.14) + rng.normal(0, 0.025)
     return Patient(
@@ -107,7 +107,7 @@ def blank_canvas(patient: Patient, axes: Sequence[Field], spacing_mm: SpacingMm)
     # The spine bends less than the organs in front of it.
     loose = np.float32(0.25) + np.float32(0.75) * soft_step(30 - y, 15)
     body = [
-        axis / np.float32(scale) + loose * (np.float32(5.5) * wide + np.float32(1.9) * narrow)
+        axis / np.float32(scale) + loose * (np.float32(7.0) * wide + np.float32(2.2) * narrow)
         for axis, scale, wide, narrow in zip((x, y, z), patient.scale, coarse, fine, strict=True)
     ]
     difference = max(float(np.abs(b - axis).max()) for b, axis in zip(body, (x, y, z), strict=True))

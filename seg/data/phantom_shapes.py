@@ -89,24 +89,36 @@ class Canvas:
     """Correlated unit noise that parenchyma shares, in proportions of its own."""
     hu: Field
     shares: dict[str, Field] = field(default_factory=dict)
+    extents: dict[str, Region] = field(default_factory=dict)
+    """Where each share may differ from zero."""
 
     def region(self, box: Box) -> Region:
         """The voxels that may lie inside a box of body coordinates; at least two along each axis."""
-        return tuple(
+        z, y, x = (
             _span(axis, low - self.margin_mm, high + self.margin_mm)
             for axis, (low, high) in zip(self.axes, reversed(box), strict=True)
-        )  # type: ignore[return-value]
+        )
+        return (z, y, x)
+
+    @property
+    def whole(self) -> Region:
+        """Every voxel."""
+        z, y, x = (slice(0, count) for count in self.hu.shape)
+        return (z, y, x)
 
     def occupancy(self, distance: Field) -> Field:
-        """Which share of each voxel lies inside, from a signed distance (negative inside) that need not be exact.
+        """Which share of each voxel lies inside, from a signed distance (negative inside) that need not be exact."""
+        return self.occupancies(distance, 0.0)[0]
+
+    def occupancies(self, distance: Field, *rims_mm: float) -> list[Field]:
+        """The same for shapes grown by each of the rims (negative shrinks).
 
         The distance is measured in voxels along its own gradient, which makes thick slices softer across z.
         """
         slopes = np.gradient(distance)
         steepness = np.sqrt(slopes[0] ** 2 + slopes[1] ** 2 + slopes[2] ** 2)
         np.maximum(steepness, np.float32(0.8 * min(self.spacing_mm)), out=steepness)
-        share: Field = np.clip(np.float32(0.5) - distance / steepness, 0, 1)
-        return share
+        return [np.clip(np.float32(0.5) - (distance - np.float32(rim)) / steepness, 0, 1) for rim in rims_mm]
 
     def paint(
         self, region: Region, share: Field, hu: float | Field, name: str | None = None, inside: str | None = None
@@ -121,10 +133,18 @@ class Canvas:
         view += share * (np.asarray(hu, np.float32) - view)
         if inside is not None:
             return
-        for other in self.shares.values():
-            other[region] *= 1 - share
+        for other, extent in self.extents.items():
+            common = _common(region, extent)
+            if common is not None:
+                self.shares[other][common] *= 1 - share[_within(common, region)]
         if name is not None:
             self.shares.setdefault(name, np.zeros_like(self.hu))[region] += share
+            self.extents[name] = _around(region, self.extents.get(name, region))
+
+    def roughness(self, rng: np.random.Generator, region: Region, knot_mm: float) -> Field:
+        """A smooth random field on a part of the grid, to add to a distance."""
+        z, y, x = (axis[part] for axis, part in zip(self.axes, region, strict=True))
+        return smooth_field(rng, (z, y, x), knot_mm)
 
     def parenchyma(self, region: Region, mean_hu: float, texture_hu: float) -> Field:
         """Tissue of that mean with the texture at that strength."""
@@ -156,7 +176,7 @@ class Canvas:
     def _capsule(self, distance: Field, region: Region, start: FloatVolume, end: FloatVolume) -> None:
         reach = max(start[3], end[3]) + 6
         whole = self.region(_box(np.minimum(start, end)[:3] - reach, np.maximum(start, end)[:3] + reach))
-        inner = tuple(slice(w.start - r.start, w.stop - r.start) for w, r in zip(whole, region, strict=True))
+        inner = _within(whole, region)
         offset = [c[whole] - np.float32(s) for c, s in zip((self.x, self.y, self.z), start[:3], strict=True)]
         step = (end[:3] - start[:3]).astype(np.float32)
         along = sum(o * s for o, s in zip(offset, step, strict=True)) / max(float(step @ step), 1e-6)
@@ -170,6 +190,22 @@ def _span(axis: Field, low: float, high: float) -> slice:
     first, last = int(np.searchsorted(axis, low)), int(np.searchsorted(axis, high))
     first = min(max(first - 1, 0), len(axis) - 2)
     return slice(first, max(min(last + 1, len(axis)), first + 2))
+
+
+def _within(inner: Region, outer: Region) -> Region:
+    """The inner region counted from the outer one's corner."""
+    z, y, x = (slice(i.start - o.start, i.stop - o.start) for i, o in zip(inner, outer, strict=True))
+    return (z, y, x)
+
+
+def _common(one: Region, other: Region) -> Region | None:
+    z, y, x = (slice(max(a.start, b.start), min(a.stop, b.stop)) for a, b in zip(one, other, strict=True))
+    return (z, y, x) if all(part.stop > part.start for part in (z, y, x)) else None
+
+
+def _around(one: Region, other: Region) -> Region:
+    z, y, x = (slice(min(a.start, b.start), max(a.stop, b.stop)) for a, b in zip(one, other, strict=True))
+    return (z, y, x)
 
 
 def _box(low: FloatVolume, high: FloatVolume) -> Box:
