@@ -91,18 +91,23 @@ def predict(run: "RunLike", source: AnyPath, output: AnyPath, given: Given = ())
     return recipe.predict(found.folder, Path(source), Path(output), words)
 
 
-def evaluate(prediction: AnyPath, reference: AnyPath, output: AnyPath, given: Given = ()) -> "Evaluation":
+def evaluate(
+    prediction: AnyPath, reference: AnyPath, output: AnyPath, given: Given = (), *, progress: Progress = silent
+) -> "Evaluation":
     """Score the masks below `prediction` against those below `reference`; cases.csv, evaluation.json and report.html.
 
-        result = seg.evaluate("predictions", "scans/labelsTs", "scores", {"organ": "liver"})
+        result = seg.evaluate("predictions", "scans", "scores", {"organ": "liver"})
         result.summary["liver"]["dice"].mean
 
-    A missing prediction counts with the worst value; masks on another grid than the reference are refused.
+    Without an organ in `given`, the names on either side decide. A missing prediction counts with the worst value;
+    masks on another grid than their reference are reported at the end, when the others have been scored.
     """
-    resolved = _resolved(_words((), given))
+    words = _words((), given)
+    resolved = _resolved(words)
+    organs_given = any(word.startswith("organ=") for word in words)
     from seg.recipes import evaluate as recipe
 
-    return recipe.evaluate(Path(prediction), Path(reference), Path(output), resolved)
+    return recipe.evaluate(Path(prediction), Path(reference), Path(output), resolved, organs_given, progress)
 
 
 def report(run: "RunLike", *, runs: AnyPath = "runs") -> Path:

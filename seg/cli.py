@@ -110,9 +110,11 @@ def evaluate(
 
     Writes cases.csv, evaluation.json and report.html.
     """
-    result = api.evaluate(prediction, reference, output, words or ())
+    result = api.evaluate(prediction, reference, output, words or (), progress=progress_line())
     columns = ("organ", "metric", "mean", "95 % interval", "n", "undefined")
     print_table(columns, [row for organ, metrics in result.summary.items() for row in _interval_rows(organ, metrics)])
+    for note in result.notes:
+        typer.echo(f"Note: {note}")
     typer.echo(f"Report: {output / 'report.html'}")
 
 
@@ -211,7 +213,7 @@ def _print_findings(findings: Sequence[Any]) -> None:
 
 def _interval_rows(organ: str, metrics: dict[str, Any]) -> list[tuple[str, ...]]:
     def number(value: float | None) -> str:
-        return "undefined" if value is None else f"{value:.4g}"
+        return "undefined" if value is None else f"{value:.3f}" if abs(value) < 10 else f"{value:.1f}"
 
     return [
         (organ, name, number(one.mean), f"{number(one.low)} to {number(one.high)}", str(one.n), str(one.n_undefined))

@@ -145,7 +145,7 @@ class Manifest:
     data: dict[str, Any]
     """Root, format, counts, fingerprint and content hashes of the cases."""
     lineage: dict[str, Any]
-    """What it started from: weights name or path, sha256, parent run, notes such as `auto: no network, went on without`."""
+    """What it started from: weights name or path, sha256, parent run, notes such as `auto: no network`."""
     results: dict[str, Any] = field(default_factory=dict)
     """Best step, validation Dice, duration, peak memory, decided post-processing."""
     notes: tuple[str, ...] = ()

@@ -65,7 +65,17 @@ class Run:
 
     def manifest(self) -> Manifest:
         """What the run is made of; CheckpointError where it cannot be read."""
-        return manifest_from_json(self._read("manifest.json"))
+        text = self._read("manifest.json")
+        try:
+            return manifest_from_json(text)
+        except (ValueError, KeyError, TypeError) as error:
+            raise CheckpointError(
+                found=f"a manifest that is not whole ({error})",
+                expected="the manifest.json that a training wrote",
+                fix="restore the file, or remove the run",
+                path=self.folder / "manifest.json",
+                code="not-a-run",
+            ) from None
 
     def write_manifest(self, manifest: Manifest) -> None:
         """Replace the manifest, completely or not at all."""
@@ -158,14 +168,24 @@ def find_run(name: str, folder: Path) -> Run:
 
 
 def _carries(run: Run, organ: str) -> bool:
-    manifest = run.manifest()
+    try:
+        manifest = run.manifest()
+    except CheckpointError:
+        return False
     return organ in manifest.organs and manifest.state == "finished" and run.model.exists()
 
 
 def list_runs(folder: Path) -> list[Run]:
-    """Every run below a runs folder, oldest first by what their manifests say."""
+    """Every run below a runs folder, oldest first by what their manifests say; unreadable ones come first."""
     runs = [Run(path.parent) for path in folder.glob("*/manifest.json")]
-    return sorted(runs, key=lambda run: (run.manifest().created, run.name))
+    return sorted(runs, key=lambda run: (_created(run), run.name))
+
+
+def _created(run: Run) -> str:
+    try:
+        return run.manifest().created
+    except CheckpointError:
+        return ""
 
 
 def new_manifest(run: Run, verb: str, settings: Settings) -> Manifest:

@@ -215,10 +215,10 @@ def test_predict_tells_what_failed_and_ends_with_3(monkeypatch, capsys):
 
 def test_evaluate_shows_means_with_intervals_and_counts(monkeypatch, capsys):
     summary = {"liver": {"dice": Interval(0.91234, 0.9, 0.93, 7, 1), "hd95": Interval(None, None, None, 0, 8)}}
-    monkeypatch.setattr(api, "evaluate", lambda *arguments: Evaluation((), summary, {}, "mm"))
+    monkeypatch.setattr(api, "evaluate", lambda *arguments, progress: Evaluation((), summary, {}, "mm"))
     assert main(["evaluate", "p", "r", "-o", "out"]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert lines[1] == "liver\tdice\t0.9123\t0.9 to 0.93\t7\t1"
+    assert lines[1] == "liver\tdice\t0.912\t0.900 to 0.930\t7\t1"
     assert lines[2] == "liver\thd95\tundefined\tundefined to undefined\t0\t8"
     assert lines[3] == "Report: out/report.html"
 
