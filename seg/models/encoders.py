@@ -54,13 +54,14 @@ class TimmFacts:
 
 
 def encoder_names() -> tuple[str, ...]:
-    """Every name that `model.encoder` takes; timm's with `tu-` in front."""
-    return (*smp.encoders.get_encoder_names(), *(f"{TIMM}{name}" for name in timm.list_models()))
+    """Every name that `model.encoder` takes; timm's with `tu-` in front, with and without the name of their weights."""
+    timm_names = (*timm.list_models(), *timm.list_pretrained())
+    return (*smp.encoders.get_encoder_names(), *(f"{TIMM}{name}" for name in timm_names))
 
 
 def check_encoder_name(name: str) -> None:
     """Raise UsageError with the nearest known name where nobody knows `name`."""
-    known = timm.is_model(name.removeprefix(TIMM)) if name.startswith(TIMM) else name in smp.encoders.encoders
+    known = name in encoder_names()
     if known:
         return
     raise UsageError(

@@ -55,16 +55,22 @@ def _fits(name: str | None, tensor: Tensor, expected: Mapping[str, Tensor]) -> b
     return name is not None and expected[name].shape == tensor.shape
 
 
-def adapted(name: str, found: Tensor, expected: Tensor) -> Tensor | None:
+def first_convolution(expected: Mapping[str, Tensor]) -> str:
+    """The name of the convolution that reads the image, in a network's own order; empty without any."""
+    return next((name for name, tensor in expected.items() if tensor.ndim == 4), "")
+
+
+def adapted(name: str, found: Tensor, expected: Tensor, *, first: bool) -> Tensor | None:
     """`found` in the shape of `expected`; None where there is no honest way.
 
-    First convolutions take another number of channels; patch and position embeddings of transformers are resampled.
+    The first convolution takes another number of channels, and another patch size where it makes a transformer's
+    patches; position embeddings are resampled.
     """
     if found.is_floating_point() != expected.is_floating_point() or found.ndim != expected.ndim:
         return None
     if found.shape == expected.shape:
         return found
-    if found.ndim == 4 and found.shape[0] == expected.shape[0]:
+    if first and found.ndim == 4 and found.shape[0] == expected.shape[0]:
         return _adapted_convolution(name, found.float(), expected)
     if found.ndim == 3 and name.endswith("pos_embed") and found.shape[-1] == expected.shape[-1]:
         return _adapted_positions(found.float(), expected.shape[1])
@@ -92,7 +98,7 @@ def adapt_channels(weight: Tensor, channels: int) -> Tensor:
 
 
 def _adapted_positions(found: Tensor, count: int) -> Tensor | None:
-    for tokens in range(MOST_PREFIX_TOKENS + 1):
+    for tokens in range(min(MOST_PREFIX_TOKENS + 1, found.shape[1], count)):
         old, new = math.isqrt(found.shape[1] - tokens), math.isqrt(count - tokens)
         if old**2 + tokens == found.shape[1] and new**2 + tokens == count:
             resampled: Tensor = resample_abs_pos_embed(found, [new, new], num_prefix_tokens=tokens)

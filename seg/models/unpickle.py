@@ -30,9 +30,16 @@ def main(source: str, destination: str) -> int:
         tensors = {name: tensor.detach().contiguous().clone() for name, tensor in _tensors(loaded, "", 0)}
         save_file(tensors, destination)
     except Exception as error:  # whatever a hostile file provokes ends here, in words
-        sys.stderr.write(f"{type(error).__name__}: {' '.join(str(error).split())[:300]}\n")
+        sys.stderr.write(f"{type(error).__name__}: {in_short(error)}\n")
         return 1
     return 0
+
+
+def in_short(error: Exception) -> str:
+    """The reason alone, on one line: torch adds the advice to load without `weights_only`, which nobody should take."""
+    paragraphs = str(error).split("WeightsUnpickler error: ")[-1].split("\n\n")
+    reasons = (" ".join(paragraph.split()) for paragraph in paragraphs if "weights_only" not in paragraph)
+    return " ".join(reason for reason in reasons if reason)[:200]
 
 
 def _tensors(tree: Any, prefix: str, depth: int) -> Iterator[tuple[str, Tensor]]:
@@ -56,5 +63,5 @@ def limit_memory(more_bytes: int) -> None:
     resource.setrlimit(resource.RLIMIT_FSIZE, (more_bytes, more_bytes))
 
 
-if __name__ == "__main__":
+if __name__ == "__main__":  # pragma: no cover - runs in a process of its own
     sys.exit(main(*sys.argv[1:]))

@@ -12,7 +12,7 @@ from seg import config
 from seg.errors import CheckpointError, UsageError, nearest
 from seg.models.encoders import build_parts
 from seg.models.hub import Published, cache_only, cached_file, published_weights, why_unreachable
-from seg.models.matching import adapted, match_names
+from seg.models.matching import adapted, first_convolution, match_names
 from seg.models.weight_files import PICKLED, SAFE, file_sha256, read_weight_file
 
 WORDS = ("imagenet", "none", "auto")
@@ -134,7 +134,10 @@ def load_weight_file(network: nn.Module, path: Path) -> WeightReport:
     names = (
         {name: name for name in expected if name in file.tensors} if whole else _encoder_names(expected, file.tensors)
     )
-    fitting = {name: adapted(name, file.tensors[found], expected[name]) for name, found in names.items()}
+    first = first_convolution(expected)
+    fitting = {
+        name: adapted(name, file.tensors[found], expected[name], first=name == first) for name, found in names.items()
+    }
     rows = _rows(expected, file.tensors, names, fitting)
     report = WeightReport(str(path), file.sha256, rows, _notes(rows, whole))
     if report.matched_fraction < ENOUGH:

@@ -10,7 +10,6 @@ FAMILIES = (
     "resnet18",
     "mobilenet_v2",
     "efficientnet-b0",
-    "vgg11_bn",
     "mit_b0",
     "tu-resnet10t",
     "tu-convnext_atto",
@@ -18,7 +17,6 @@ FAMILIES = (
     "tu-swin_tiny_patch4_window7_224",
     "tu-swinv2_cr_tiny_ns_224",
     "tu-vit_tiny_patch16_224",
-    "tu-deit_tiny_distilled_patch16_224",
     "tu-vit_small_patch14_dinov2",
 )
 every_family = pytest.mark.parametrize("name", FAMILIES)
