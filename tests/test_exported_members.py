@@ -28,7 +28,19 @@ def test_a_verb_stays_a_function_when_the_package_of_its_name_is_imported(packag
 
 
 @pytest.mark.parametrize(
-    "package", ["data", "data.formats", "losses", "models", "recipes", "report", "train", "transfer"]
+    "package",
+    [
+        "data",
+        "data.formats",
+        "evaluate",
+        "evaluate.metrics",
+        "losses",
+        "models",
+        "recipes",
+        "report",
+        "train",
+        "transfer",
+    ],
 )
 def test_every_package_says_what_it_is_for(package):
     assert (importlib.import_module(f"seg.{package}").__doc__ or "").strip()

@@ -1,0 +1,24 @@
+"""Writes the tables of README.md that are generated from the files themselves: python scripts/readme_tables.py."""
+
+import re
+from pathlib import Path
+
+from seg.recipes.listing import listing
+
+README = Path(__file__).parent.parent / "README.md"
+_PLACE = re.compile(r"(<!-- generated: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
+
+
+def rendered(text: str) -> str:
+    """The README with every generated table as it has to be now."""
+    return _PLACE.sub(lambda place: f"{place[1]}{_markdown(place[2])}{place[3]}", text)
+
+
+def _markdown(kind: str) -> str:
+    table = listing(kind)
+    rows = [table.columns, ["---"] * len(table.columns), *([f"`{first}`", *rest] for first, *rest in table.rows)]
+    return "".join(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in row)} |\n" for row in rows)
+
+
+if __name__ == "__main__":
+    README.write_text(rendered(README.read_text(encoding="utf-8")), encoding="utf-8")
