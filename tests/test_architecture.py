@@ -4,6 +4,7 @@ import ast
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -31,6 +32,7 @@ DRAWERS = {"utils", "util", "helpers", "helper", "common", "misc", "base"}
 RECORDS = {"format": "LAYOUT", "metric": "METRIC", "loss": "LOSS", "strategy": "COMPONENT"}
 
 
+@cache
 def _sources(package: Path) -> dict[str, ast.Module]:
     found = {}
     for path in sorted(package.rglob("*.py")):

@@ -12,6 +12,7 @@ from seg.cli import main
 from seg.data.phantom_layouts import write_phantoms
 from seg.errors import DataError
 from seg.records import Evaluation, Finding, Interval
+from seg.runs import Run
 
 VERBS = ("train", "predict", "evaluate", "report", "check", "prepare", "phantom", "list", "completion")
 
@@ -200,6 +201,25 @@ def test_train_hands_everything_to_the_function_of_that_name(monkeypatch, capsys
     assert (seen["dry_run"], seen["resume"], str(seen["runs"])) == (True, None, "r")
 
 
+def test_train_says_where_the_run_lies(monkeypatch, capsys):
+    monkeypatch.setattr(api, "train", lambda **options: Run(Path("runs/liver-1")))
+    assert main(["train"]) == 0
+    assert capsys.readouterr().out == "Run: runs/liver-1\n"
+
+
+def test_report_says_where_the_page_lies(monkeypatch, capsys):
+    monkeypatch.setattr(api, "report", lambda run, runs: Path(runs, run, "report.html"))
+    assert main(["report", "liver-1", "--runs", "elsewhere"]) == 0
+    assert capsys.readouterr().out == "Report: elsewhere/liver-1/report.html\n"
+
+
+def test_completion_is_printed_and_asked(capsys):
+    assert main(["completion", "bash"]) == 0
+    assert "complete -F _seg_complete seg" in capsys.readouterr().out
+    assert main(["complete-line", "--", "seg train organ=li"]) == 0
+    assert capsys.readouterr().out == "organ=liver\n"
+
+
 def test_predict_tells_what_failed_and_ends_with_3(monkeypatch, capsys):
     bad = Finding("error", "gzip-crc", "c2.nii.gz", "a wrong checksum", "the data written", "copy it again")
 
@@ -215,12 +235,13 @@ def test_predict_tells_what_failed_and_ends_with_3(monkeypatch, capsys):
 
 def test_evaluate_shows_means_with_intervals_and_counts(monkeypatch, capsys):
     summary = {"liver": {"dice": Interval(0.91234, 0.9, 0.93, 7, 1), "hd95": Interval(None, None, None, 0, 8)}}
-    monkeypatch.setattr(api, "evaluate", lambda *arguments, progress: Evaluation((), summary, {}, "mm"))
+    result = Evaluation((), summary, {}, "mm", notes=("c9 has no prediction",))
+    monkeypatch.setattr(api, "evaluate", lambda *arguments, progress: result)
     assert main(["evaluate", "p", "r", "-o", "out"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[1] == "liver\tdice\t0.912\t0.900 to 0.930\t7\t1"
     assert lines[2] == "liver\thd95\tundefined\tundefined to undefined\t0\t8"
-    assert lines[3] == "Report: out/report.html"
+    assert lines[3:] == ["Note: c9 has no prediction", "Report: out/report.html"]
 
 
 def test_python_m_seg_is_seg():

@@ -89,7 +89,7 @@ def test_a_fold_beyond_the_folds_is_refused():
         resolve(["split.folds=3", "split.fold=3"])
 
 
-DEEP = "[" * 5000 + "]" * 5000
+DEEP = "[" * 1500 + "]" * 1500
 YAML = [
     ("duplicate", "optim: {lr: 1e-3}\noptim: {lr: 1e-4}\n", "stands twice"),
     ("duplicate-inside", "optim:\n  lr: 1\n  lr: 2\n", "stands twice"),
