@@ -128,8 +128,14 @@ def optimizer_tensors(optimizer: torch.optim.Optimizer) -> Tensors:
 def load_optimizer_tensors(optimizer: torch.optim.Optimizer, tensors: Mapping[str, Tensor]) -> None:
     """Restore what `optimizer_tensors` gave."""
     whole = optimizer.state_dict()
+    parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
     state: dict[int, dict[str, Tensor]] = {}
     for key, value in tensors.items():
         number, name = key.split(".", 1)
-        state.setdefault(int(number), {})[name] = value
+        state.setdefault(int(number), {})[name] = _laid_out_like(parameters[int(number)], value)
     optimizer.load_state_dict({**whole, "state": state})
+
+
+def _laid_out_like(parameter: Tensor, moment: Tensor) -> Tensor:
+    # The fused optimiser walks through memory, so a moment must lie there in the order of its parameter.
+    return torch.empty_like(parameter).copy_(moment) if moment.shape == parameter.shape else moment

@@ -161,7 +161,7 @@ def _leave(training: Training, run: Run, log: TrainingLog, progress: Progress, e
 
 
 def _not_finite(what: str, terms: dict[str, Tensor], batches: Batches, step: int) -> TrainingError:
-    values = ", ".join(f"{name} {float(term):.4g}" for name, term in terms.items())
+    values = ", ".join(f"{name} {float(term.detach()):.4g}" for name, term in terms.items())
     cases = "; ".join(where for batch in batches.values() for where in batch.where)
     return TrainingError(
         found=f"{what} that is not finite at step {step + 1} ({values}) on {cases}",

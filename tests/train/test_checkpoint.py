@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from seg.train import checkpoint
 from seg.errors import CheckpointError, ResourceError
+from seg.train import checkpoint
 from seg.train.checkpoint import (
     Checkpoint,
     load_newest,
@@ -90,14 +90,15 @@ def test_a_full_disk_leaves_the_earlier_checkpoint_as_it_was(tmp_path: Path) -> 
     assert [path.name for path in tmp_path.iterdir()] == ["step-00000001"]
 
 
-def test_an_optimiser_goes_on_exactly_where_it_was() -> None:
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+def test_an_optimiser_goes_on_exactly_where_it_was(layout: torch.memory_format) -> None:
     def stepped(weight: torch.nn.Parameter, optimizer: torch.optim.Optimizer, times: int) -> None:
         for _ in range(times):
-            (weight**2).sum().backward()
+            (weight**3).sum().backward()
             optimizer.step()
             optimizer.zero_grad()
 
-    whole = torch.nn.Parameter(torch.arange(4.0))
+    whole = torch.nn.Parameter(torch.arange(72.0).reshape(2, 4, 3, 3).to(memory_format=layout))
     optimizer = torch.optim.AdamW([whole], lr=0.1, fused=True)
     stepped(whole, optimizer, 3)
     tensors = {name: tensor.clone() for name, tensor in optimizer_tensors(optimizer).items()}

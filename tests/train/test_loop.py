@@ -1,0 +1,138 @@
+import os
+import signal
+from collections.abc import Mapping
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from torch import Tensor
+
+from seg.errors import TrainingError
+from seg.train import loop
+from seg.train.interrupt import Interrupted
+from seg.train.loop import take_step
+from seg.transfer.component import Component, Forward
+
+
+def _weights(training) -> dict[str, Tensor]:
+    return {name: tensor.clone() for name, tensor in training.network.state_dict().items()}
+
+
+def _equal(one: Mapping[str, Tensor], other: Mapping[str, Tensor]) -> bool:
+    return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
+
+
+class _Spoils(Component):
+    """Adds a term that is not finite, or whose gradient is not."""
+
+    def __init__(self, how: str) -> None:
+        self.how = how
+
+    def losses(self, forward: Forward, step: int) -> dict[str, Tensor]:
+        logit = forward.output("labelled").masks.flatten()[0]
+        if self.how == "loss":
+            return {"spoiled": logit * float("nan")}
+        # The square root's slope at zero is infinite, its value is not.
+        return {"spoiled": torch.sqrt((logit - logit.detach()).abs())}
+
+
+def test_a_run_keeps_best_and_last_weights_and_a_curve(make, go) -> None:
+    run, progress = go(make("train.tensorboard=true"))
+    rows = {row.step: row.values for row in run.curve_rows() if "loss" in row.values}
+    assert set(rows[1]) == {"loss", "loss/mask", "loss/edge", "lr", "images_per_s"}
+    assert rows[1]["loss"] == pytest.approx(rows[1]["loss/mask"] + rows[1]["loss/edge"], rel=1e-5)
+    validated = [row for row in run.curve_rows() if "val/dice/mean" in row.values]
+    assert [row.step for row in validated] == [2, 4]
+    assert progress.best_dice == max(row.values["val/dice/mean"] for row in validated)
+    assert run.model.exists()
+    assert run.last.exists()
+    assert list((run.folder / "tensorboard").iterdir())
+
+
+@pytest.mark.parametrize("words", [(), ("train.ema=false", "train.precision=bf16"), ("data.workers=1",)])
+def test_an_interrupted_and_resumed_run_ends_with_the_same_bits(make, go, monkeypatch, words) -> None:
+    whole_training = make(*words)
+    whole, whole_progress = go(whole_training, "whole")
+
+    validate = loop._validate
+
+    def kill_after_two(*given) -> None:
+        validate(*given)
+        if given[-1].step == 2:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(loop, "_validate", kill_after_two)
+        with pytest.raises(Interrupted) as ended:
+            go(make(*words), "halves")
+    assert ended.value.code == 143
+    resumed_training = make(*words)
+    halves, progress = go(resumed_training, "halves")
+
+    assert _equal(_weights(whole_training), _weights(resumed_training))
+    assert _equal(load_file(whole.last), load_file(halves.last))
+    assert (progress.step, progress.best_dice) == (whole_progress.step, whole_progress.best_dice)
+    timeless = [[{k: v for k, v in row.values.items() if k != "images_per_s"} for row in run.curve_rows()]
+                for run in (whole, halves)]  # fmt: skip
+    assert timeless[0] == timeless[1]
+
+
+def test_the_same_seed_gives_the_same_bits_and_another_seed_others(make, go) -> None:
+    one, two, other = make(), make(), make("train.seed=1")
+    for number, training in enumerate((one, two, other)):
+        go(training, f"run-{number}")
+    assert _equal(_weights(one), _weights(two))
+    assert not _equal(_weights(one), _weights(other))
+
+
+@pytest.mark.parametrize("how", ["loss", "gradient"])
+def test_a_number_that_is_not_finite_stops_before_the_update_and_names_the_cases(make, how) -> None:
+    training = make()
+    training.components = [*training.components, _Spoils(how)]
+    before = _weights(training)
+    average = {name: tensor.clone() for name, tensor in training.ema.state_dict().items()}
+    (batches,) = [next(loop._batches(training, 0))]
+    with pytest.raises(TrainingError, match=f"a {how} that is not finite at step 8 .*spoiled.*phantom") as stopped:
+        take_step(training, batches, 7)
+    assert stopped.value.code == "not-finite"
+    parameters = dict(training.network.named_parameters())
+    assert all(torch.equal(before[name], parameter) for name, parameter in parameters.items())
+    assert _equal(average, training.ema.state_dict())
+
+
+def test_patience_stops_early(make, go, monkeypatch) -> None:
+    monkeypatch.setattr(loop, "validation_dice", lambda *_: {"liver": 0.5, "mean": 0.5})
+    _, progress = go(make("train.steps=12", "train.validations=6", "train.patience=2"))
+    assert (progress.step, progress.best_step) == (6, 2)
+
+
+def test_a_time_budget_shortens_the_run_once(make, go, monkeypatch) -> None:
+    monkeypatch.setattr(loop, "_TIMED_STEPS", range(1, 3))
+    _, progress = go(make("train.steps=500", "train.time_budget_min=0.01", "train.validations=1"))
+    assert progress.budgeted
+    assert progress.step == progress.total_steps < 500
+
+
+def test_a_generous_time_budget_changes_nothing(make, go, monkeypatch) -> None:
+    monkeypatch.setattr(loop, "_TIMED_STEPS", range(1, 3))
+    _, progress = go(make("train.time_budget_min=600"))
+    assert progress.step == 4
+
+
+def test_without_validation_patients_the_last_weights_are_the_model(make, go) -> None:
+    training = make()
+    training.validation = ()
+    run, progress = go(training)
+    assert progress.best_step == 0
+    assert _equal(load_file(run.model), load_file(run.last))
+
+
+def test_a_small_network_learns_two_phantoms_by_heart(make, go) -> None:
+    training = make(
+        "train.steps=100", "train.batch_size=8", "augment.strength=0", "optim.lr=5e-3", "train.validations=1",
+        "train.precision=auto",
+    )  # fmt: skip
+    training.cases = {"labelled": training.cases["labelled"][:2]}
+    training.validation = training.cases["labelled"]
+    _, progress = go(training)
+    assert progress.best_dice > 0.9
