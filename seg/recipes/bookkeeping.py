@@ -94,9 +94,10 @@ def note_training(run: Run, training: Training, progress: Progress) -> None:
 
 def note_finish(run: Run, judged: Judged) -> None:
     """Scores, pictures and the state `finished`."""
-    show_names = run.settings().evaluate.show_names
-    write_text(run.folder / "evaluation.json", to_json(judged.evaluation))
-    write_text(run.folder / "cases.csv", cases_csv(judged.evaluation, show_names))
+    if judged.evaluation is not None:
+        show_names = run.settings().evaluate.show_names
+        write_text(run.folder / "evaluation.json", to_json(judged.evaluation))
+        write_text(run.folder / "cases.csv", cases_csv(judged.evaluation, show_names))
     save_pictures(run.folder / "pictures.npz", judged.pictures)
     run.change_manifest(state="finished")
 

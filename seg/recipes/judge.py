@@ -24,7 +24,8 @@ from seg.report.page import Picture
 class Judged:
     """How the kept-back patients came out."""
 
-    evaluation: Evaluation
+    evaluation: Evaluation | None
+    """None where no patient was kept back."""
     pictures: tuple[Picture, ...]
 
 
@@ -37,6 +38,8 @@ def judge(
     progress: Progress = silent,
 ) -> Judged:
     """Predict `cases` into `output` and score them; pictures of the worst, median and best patient per organ."""
+    if not cases:
+        return Judged(None, ())
     scores: list[CaseScore] = []
     pictures: list[Picture] = []
     for number, case in enumerate(cases):

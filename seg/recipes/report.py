@@ -67,7 +67,9 @@ def _times(numbers: list[float]) -> str:
 def decided(manifest: Manifest) -> tuple[str, ...]:
     """What the training decided by itself."""
     kept = manifest.results.get("keep_largest", {})
-    return tuple(
+    tested = manifest.data.get("patients", {}).get("test")
+    nobody = () if tested else ("No patient was kept back, so nothing says how good this model is.",)
+    return nobody + tuple(
         f"Small separate parts of {organ} are {'removed' if keep else 'kept'}, as the validation patients decided."
         for organ, keep in kept.items()
     )

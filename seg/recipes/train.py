@@ -21,6 +21,7 @@ from seg.recipes.trained import load_trained
 from seg.recipes.written import write_label_table
 from seg.registry import STRATEGIES
 from seg.runs import Run, create_run, locked
+from seg.train.interrupt import Interrupted
 from seg.train.log import TrainingLog, duration
 from seg.train.loop import fit
 from seg.train.precision import Precision, choose_device, choose_precision
@@ -56,10 +57,15 @@ def train(
     with locked(run):
         if resume is None:
             note_start(run, settings, prepared, weights)
+        else:
+            run.change_manifest(state="running")
         try:
             progress = run_loop(run, training, console)
             note_training(run, training, progress)
             judged = judge_run(run, settings, checked, stages)
+        except Interrupted:
+            run.change_manifest(state="interrupted")
+            raise
         except Exception as error:
             note_failure(run, error)
             raise

@@ -50,9 +50,16 @@ def load_trained(run: Run, settings: Settings) -> Trained:
 
 
 def load_run_weights(network: SegNetwork, run: Run) -> None:
-    """Every tensor of the run's best model into the network; CheckpointError where one does not fit."""
+    """Every tensor of the run's best model into the network; CheckpointError where one does not fit or changed."""
+    file = read_weight_file(run.model)
+    expected = run.manifest().results.get("model_sha256")
+    if expected not in (None, file.sha256):
+        raise CheckpointError(
+            found=f"sha256 {file.sha256[:12]}...", expected=f"{expected[:12]}..., as the manifest says",
+            fix="restore the file; it changed since the training", path=run.model, code="model-changed",
+        )  # fmt: skip
     try:
-        network.load_state_dict(read_weight_file(run.model).tensors)
+        network.load_state_dict(file.tensors)
     except RuntimeError as error:
         raise CheckpointError(
             found=" ".join(str(error).split())[:300], expected="the weights of this run's network",

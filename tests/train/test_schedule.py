@@ -1,3 +1,5 @@
+import itertools
+
 import pytest
 import torch
 
@@ -10,7 +12,7 @@ def test_the_rate_rises_linearly_and_then_falls_to_almost_nothing() -> None:
     rates = [relative_rate(Optim(warmup=0.1), step, 100) for step in range(100)]
     assert rates[:10] == pytest.approx([(step + 1) / 11 for step in range(10)])
     assert rates[10] == 1.0
-    assert all(later < earlier for earlier, later in zip(rates[10:], rates[11:], strict=False))
+    assert all(later < earlier for earlier, later in itertools.pairwise(rates[10:]))
     assert rates[-1] < 0.001
 
 
