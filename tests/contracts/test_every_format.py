@@ -11,7 +11,8 @@ from seg.data.formats.layout import Layout
 from seg.data.nifti import read_nifti
 from seg.data.organs import label_files, organ_mask, organ_sources
 from seg.data.phantom import PHANTOM_LABELS, Phantom, make_phantom
-from seg.data.phantom_layouts import WINDOW_HU, write_phantoms
+from seg.data.phantom_files import WINDOW_HU
+from seg.data.phantom_layouts import write_phantoms
 from seg.data.picture import read_picture
 from seg.overrides import load_organ
 from seg.records import Case, DataSet
