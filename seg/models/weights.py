@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from seg import config
 from seg.errors import CheckpointError, UsageError, nearest
-from seg.models.encoders import build_parts
+from seg.models.encoders import build_parts, check_encoder_name
 from seg.models.hub import Published, cache_only, cached_file, published_weights, why_unreachable
 from seg.models.matching import adapted, first_convolution, match_names
 from seg.models.weight_files import PICKLED, SAFE, file_sha256, read_weight_file
@@ -59,6 +59,19 @@ class WeightReport:
         return ", ".join(f"{counts[status]} {status}" for status in counts) or "random weights"
 
 
+def require_weights(settings: config.Model) -> None:
+    """Raise at once, before long work, what `load_weights` would raise for an encoder or weights that are not there."""
+    check_encoder_name(settings.encoder)
+    if settings.weights == "imagenet":
+        published = published_weights(settings.encoder)
+        if published is None:
+            raise _unavailable(settings.encoder, "none are published")
+        if cached_file(published) is None and (reason := why_unreachable(published)):
+            raise _unavailable(settings.encoder, reason)
+    elif settings.weights not in WORDS:
+        _weights_path(settings.weights)
+
+
 def load_weights(network: nn.Module, settings: config.Model, channels: int) -> WeightReport:
     """Put the weights that `settings.weights` names into `network`, a SegNetwork on the CPU.
 
@@ -77,13 +90,17 @@ def load_weights(network: nn.Module, settings: config.Model, channels: int) -> W
             return _load_published(network, settings, channels)
         except CheckpointError as error:
             return WeightReport("none", notes=(f"auto: went on without ImageNet weights: {error.found}",))
+    return load_weight_file(network, _weights_path(word))
+
+
+def _weights_path(word: str) -> Path:
     path = Path(word).expanduser()
     if not path.is_file() and path.suffix not in SAFE + PICKLED:
         raise UsageError(
             found=f"model.weights={word}", expected="imagenet, none, auto, or a .safetensors or .pth file",
             fix=f"choose one of these.{nearest(word, WORDS)}", code="weights-word",
         )  # fmt: skip
-    return load_weight_file(network, path)
+    return path
 
 
 def _load_published(network: nn.Module, settings: config.Model, channels: int) -> WeightReport:

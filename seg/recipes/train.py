@@ -9,7 +9,7 @@ from seg.config import Settings
 from seg.data.order import SliceOrder
 from seg.errors import UsageError
 from seg.models.network import SegNetwork, build_network
-from seg.models.weights import WeightReport
+from seg.models.weights import WeightReport, require_weights
 from seg.overrides import load_organ
 from seg.recipes.bookkeeping import note_failure, note_finish, note_start, note_training
 from seg.recipes.dry_run import print_plan
@@ -43,6 +43,8 @@ def train(
     if settings.train.threads is not None:
         torch.set_num_threads(settings.train.threads)
     refuse_mirrored_pairs(settings)
+    if resume is None:
+        require_weights(settings.model)
 
     checked = check_and_split(settings, stages, None if resume is None else resume.folder / "split.json")
     prepared = prepare_checked(checked, settings, stages)

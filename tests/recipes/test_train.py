@@ -166,3 +166,15 @@ def test_one_labelled_patient_trains_and_the_report_says_that_nothing_was_judged
     assert run is not None
     assert run.evaluation() is None
     assert "No patient was kept back" in run.report.read_text()
+
+
+def test_weights_that_are_not_there_are_noticed_before_the_data_are_read(small_words, monkeypatch) -> None:
+    from seg.errors import CheckpointError
+
+    monkeypatch.setattr(recipe, "check_and_split", lambda *_: pytest.fail("the data were read"))
+    with pytest.raises(CheckpointError, match=r"model\.weights=none"):
+        train(resolve([*small_words, "model.weights=imagenet", "model.encoder=resnet50"]), console=QUIET)
+    with pytest.raises(UsageError, match="imagenet, none, auto, or a"):
+        train(resolve([*small_words, "model.weights=imagnet"]), console=QUIET)
+    with pytest.raises(UsageError, match="resnet50"):
+        train(resolve([*small_words, "model.encoder=resnet51"]), console=QUIET)
