@@ -74,8 +74,12 @@ def train(
         typer.echo(to_yaml(api.settings(given=words or (), config=config or ())), nl=False)
         return
     run = api.train(given=words or (), config=config or (), dry_run=dry_run, resume=resume, runs=runs)
-    if run is not None:
-        typer.echo(f"Run: {run.folder}")
+    if run is None:
+        return
+    scores = run.evaluation()
+    if scores is not None:
+        _print_scores(scores)
+    typer.echo(f"Run: {run.folder}")
 
 
 @app.command()
@@ -111,8 +115,7 @@ def evaluate(
     Writes cases.csv, evaluation.json and report.html.
     """
     result = api.evaluate(prediction, reference, output, words or (), progress=progress_line())
-    columns = ("organ", "metric", "mean", "95 % interval", "n", "undefined")
-    print_table(columns, [row for organ, metrics in result.summary.items() for row in _interval_rows(organ, metrics)])
+    _print_scores(result)
     for note in result.notes:
         typer.echo(f"Note: {note}")
     typer.echo(f"Report: {output / 'report.html'}")
@@ -211,14 +214,11 @@ def _print_findings(findings: Sequence[Any]) -> None:
     print_table(columns, [(each.severity, each.path, each.found, each.expected, each.fix) for each in ordered])
 
 
-def _interval_rows(organ: str, metrics: dict[str, Any]) -> list[tuple[str, ...]]:
-    def number(value: float | None) -> str:
-        return "undefined" if value is None else f"{value:.3f}" if abs(value) < 10 else f"{value:.1f}"
+def _print_scores(evaluation: Any) -> None:
+    from seg.report.tables import console_rows
 
-    return [
-        (organ, name, number(one.mean), f"{number(one.low)} to {number(one.high)}", str(one.n), str(one.n_undefined))
-        for name, one in metrics.items()
-    ]
+    heading, *rows = console_rows(evaluation)
+    print_table(heading, rows)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

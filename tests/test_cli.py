@@ -239,8 +239,8 @@ def test_evaluate_shows_means_with_intervals_and_counts(monkeypatch, capsys):
     monkeypatch.setattr(api, "evaluate", lambda *arguments, progress: result)
     assert main(["evaluate", "p", "r", "-o", "out"]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert lines[1] == "liver\tdice\t0.912\t0.900 to 0.930\t7\t1"
-    assert lines[2] == "liver\thd95\tundefined\tundefined to undefined\t0\t8"
+    assert lines[1] == "liver\tDice\t0.912\t0.900 to 0.930\t7\t1"
+    assert lines[2] == "liver\tHD95\tundefined\t\t0\t8"
     assert lines[3:] == ["Note: c9 has no prediction", "Report: out/report.html"]
 
 
