@@ -30,6 +30,7 @@ def note_start(run: Run, settings: Settings, prepared: Prepared, weights: Weight
     checked = prepared.checked
     write_text(run.folder / "plan.json", plan_to_json(prepared.plan))
     save_split(checked.split, run.folder / "split.json")
+    write_text(run.folder / "weights.csv", weights_csv(weights))
     manifest = new_manifest(run, "train", settings)
     run.write_manifest(
         dataclasses.replace(
@@ -44,6 +45,16 @@ def note_start(run: Run, settings: Settings, prepared: Prepared, weights: Weight
             notes=(*weights.notes, checked.split.how, *checked.data_set.tolerated, *_warnings(prepared)),
         )
     )
+
+
+def weights_csv(weights: WeightReport) -> str:
+    """Every tensor of the network and of the file: loaded, adapted, missing (starts from nothing) or unused."""
+    lines = [f"{row.name},{row.status},{_shape(row.found)},{_shape(row.expected)}" for row in weights.rows]
+    return "\n".join(["tensor,status,shape in the file,shape in the network", *lines]) + "\n"
+
+
+def _shape(shape: tuple[int, ...] | None) -> str:
+    return "" if shape is None else " x ".join(map(str, shape))
 
 
 def data_facts(prepared: Prepared) -> dict[str, Any]:

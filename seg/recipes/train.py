@@ -55,6 +55,9 @@ def train(
         print_plan(training, prepared, weights, console)
         return None
 
+    console.print(f"Weights: {weights.source}, {weights.summary()}", highlight=False, markup=False, soft_wrap=True)
+    for note in weights.notes:
+        console.print(f"  {note}", highlight=False, markup=False, soft_wrap=True)
     run = resume or create_run(settings)
     with locked(run):
         if resume is None:

@@ -24,7 +24,7 @@ def test_a_finished_run_holds_everything_about_itself(finished: Run) -> None:
     assert names >= {
         "config.yaml", "manifest.json", "plan.json", "split.json", "model.safetensors", "last.safetensors",
         "checkpoints", "curve.jsonl", "cases.csv", "evaluation.json", "pictures.npz", "report.html", "log.txt",
-        "predictions",
+        "predictions", "weights.csv",
     }  # fmt: skip
     manifest = finished.manifest()
     assert (manifest.state, manifest.organs) == ("finished", ("liver", "spleen"))
