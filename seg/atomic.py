@@ -1,5 +1,6 @@
 """A file or folder is written once, completely, or not at all."""
 
+import errno
 import os
 import shutil
 import uuid
@@ -52,13 +53,20 @@ def atomic_folder(path: Path) -> Iterator[Path]:
 
 
 def _swap(new: Path, place: Path) -> None:
-    if not place.exists():
-        os.rename(new, place)
-        return
-    old = place.with_name(f".tmp-old-{uuid.uuid4().hex[:12]}")
-    os.rename(place, old)
-    os.rename(new, place)
-    shutil.rmtree(old, ignore_errors=True)
+    """Put `new` in its place; where two processes do so at once, one of the two complete folders stays."""
+    replaced: list[Path] = []
+    while True:
+        try:
+            os.rename(new, place)
+            break
+        except OSError as error:
+            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+                raise
+        replaced.append(place.with_name(f".tmp-old-{uuid.uuid4().hex[:12]}"))
+        with suppress(FileNotFoundError):
+            os.rename(place, replaced[-1])
+    for old in replaced:
+        shutil.rmtree(old, ignore_errors=True)
 
 
 def write_text(path: Path, text: str) -> None:

@@ -42,6 +42,31 @@ def test_a_folder_replaces_the_old_one_as_a_whole(tmp_path):
     assert _names(tmp_path / "run") == ["new"]
 
 
+def test_two_writers_of_one_folder_leave_one_of_the_two_whole(tmp_path):
+    with atomic_folder(tmp_path / "run") as late:
+        (late / "x").write_text("late")
+        with atomic_folder(tmp_path / "run") as early:
+            (early / "x").write_text("early")
+    assert _names(tmp_path) == ["run"]
+    assert (tmp_path / "run" / "x").read_text() == "late"
+
+
+def test_two_writers_who_both_found_no_folder_do_not_fail(tmp_path, monkeypatch):
+    rename = os.rename
+
+    def overtaken(new, place):
+        monkeypatch.setattr(os, "rename", rename)
+        place.mkdir()
+        (place / "x").write_text("early")
+        rename(new, place)
+
+    monkeypatch.setattr(os, "rename", overtaken)
+    with atomic_folder(tmp_path / "run") as late:
+        (late / "x").write_text("late")
+    assert _names(tmp_path) == ["run"]
+    assert (tmp_path / "run" / "x").read_text() == "late"
+
+
 def test_an_interrupted_folder_leaves_the_old_one_and_nothing_else(tmp_path):
     with atomic_folder(tmp_path / "run") as temporary:
         (temporary / "x").write_text("old")

@@ -35,9 +35,12 @@ class Checkpoint:
 def save_checkpoint(folder: Path, checkpoint: Checkpoint, keep: int = 1) -> Path:
     """Write `step-*` into `folder`, verify it, and only then remove all but the newest `keep`.
 
-    Raises ResourceError where it cannot be written; earlier checkpoints are untouched then.
+    An intact one of the same step stays as it is: a step's content follows from the settings. Raises ResourceError
+    where it cannot be written; earlier checkpoints are untouched then.
     """
     place = folder / f"step-{checkpoint.step:08d}"
+    if _is_intact(place):
+        return place
     with atomic_folder(place) as temporary:
         for name, tensors in checkpoint.tensors.items():
             save_tensors(temporary / f"{name}.safetensors", tensors)
@@ -97,6 +100,14 @@ def _verify(place: Path) -> dict[str, Any]:
     if wrong or set(found) != set(manifest["sha256"]):
         raise _damaged(place, f"changed bytes in {', '.join(wrong) or 'the list of files'}")
     return manifest
+
+
+def _is_intact(place: Path) -> bool:
+    try:
+        _verify(place)
+    except CheckpointError:
+        return False
+    return True
 
 
 def _signature(manifest: dict[str, Any]) -> str:

@@ -31,6 +31,9 @@ def fit(training: Training, run: Run, log: TrainingLog, progress: Progress) -> P
     clock = _Clock(progress)
     with Interrupt() as interrupt:
         for batches in _batches(training, progress.step):
+            # Looked at before a step, since a resumed run may have ended before the settings' last step.
+            if progress.step >= progress.total_steps or _out_of_patience(training, log, progress):
+                break
             rate = set_learning_rate(training.optimizer, training.settings.optim, progress.step, progress.total_steps)
             terms = take_step(training, batches, progress.step)
             progress.step += 1
@@ -39,14 +42,13 @@ def fit(training: Training, run: Run, log: TrainingLog, progress: Progress) -> P
             if progress.step % _LOGGED_EVERY == 0 or progress.step == 1:
                 _log_step(training, log, progress, clock, terms, rate)
             _keep_budget(training, log, progress, clock)
-            if _validation_due(training, progress):
-                _validate(training, run, log, progress)
+            if _saving_due(training, progress):
+                if training.validation:
+                    _validate(training, run, log, progress)
                 clock.stop(progress)
                 save(training, run, progress)
             if interrupt.exit_code is not None:
                 _leave(training, run, log, progress, interrupt.exit_code)
-            if progress.step >= progress.total_steps or _out_of_patience(training, log, progress):
-                break
     clock.stop(progress)
     write_last(training, run)
     return progress
@@ -125,11 +127,10 @@ def _keep_budget(training: Training, log: TrainingLog, progress: Progress, clock
         log.say(f"{affordable} steps fit into the time budget of {budget_min:g} min.")
 
 
-def _validation_due(training: Training, progress: Progress) -> bool:
-    if not training.validation:
-        return False
-    every = max(1, progress.total_steps // training.settings.train.validations)
-    return progress.step % every == 0 or progress.step == progress.total_steps
+def _saving_due(training: Training, progress: Progress) -> bool:
+    """After each of `train.validations` equal parts of the run, whether or not there is a patient to validate on."""
+    parts, total = training.settings.train.validations, progress.total_steps
+    return progress.step * parts // total > (progress.step - 1) * parts // total
 
 
 def _validate(training: Training, run: Run, log: TrainingLog, progress: Progress) -> None:
@@ -141,6 +142,10 @@ def _validate(training: Training, run: Run, log: TrainingLog, progress: Progress
         write_best(training, run)
     else:
         progress.validations_since_best += 1
+        if progress.best_dice == 0:
+            # Nothing was found yet, so that the longer training is the better guess.
+            progress.best_step = progress.step
+            write_best(training, run)
     mark = ", the best so far" if better else ""
     log.say(f"step {progress.step} of {progress.total_steps}: validation Dice {dice['mean']:.4f}{mark}")
 

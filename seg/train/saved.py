@@ -65,5 +65,5 @@ def write_last(training: Training, run: Run) -> None:
     """Keep the predicting weights as the run's last ones; they are the model too where nothing was validated."""
     with atomic_file(run.last) as temporary:
         save_tensors(temporary, training.predictor.state_dict())
-    if not run.model.exists():
+    if not training.validation or not run.model.exists():
         write_best(training, run)

@@ -127,6 +127,68 @@ def test_without_validation_patients_the_last_weights_are_the_model(make, go) ->
     assert _equal(load_file(run.model), load_file(run.last))
 
 
+def test_without_validation_patients_a_resumed_run_ends_with_the_weights_of_an_uninterrupted_one(
+    make, go, monkeypatch
+) -> None:
+    def without_validation():
+        training = make()
+        training.validation = ()
+        return training
+
+    whole, _ = go(without_validation(), "whole")
+    step = loop.take_step
+
+    def interrupt(training, batches, number):
+        if number == 2:
+            os.kill(os.getpid(), signal.SIGINT)
+        return step(training, batches, number)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(loop, "take_step", interrupt)
+        with pytest.raises(Interrupted):
+            go(without_validation(), "halves")
+    halves, progress = go(without_validation(), "halves")
+    assert progress.step == 4
+    assert _equal(load_file(whole.model), load_file(halves.model))
+    assert _equal(load_file(halves.last), load_file(halves.model))
+
+
+def test_without_validation_patients_checkpoints_are_kept_all_the_same(make, go, monkeypatch) -> None:
+    training = make()
+    training.validation = ()
+    run, _ = go(training)
+    assert [path.name for path in run.checkpoints.iterdir()] == ["step-00000004"]
+    monkeypatch.setattr(loop, "take_step", lambda *_: pytest.fail("a finished run was trained again"))
+    again = make()
+    again.validation = ()
+    assert go(again)[1].step == 4
+
+
+@pytest.mark.parametrize(("parts", "expected"), [(3, [3, 5, 7]), (9, [1, 2, 3, 4, 5, 6, 7]), (1, [7])])
+def test_validations_are_as_many_as_asked_for_and_the_last_one_sees_the_last_step(make, go, parts, expected) -> None:
+    run, _ = go(make("train.steps=7", f"train.validations={parts}"))
+    assert [row.step for row in run.curve_rows() if "val/dice/mean" in row.values] == expected
+
+
+@pytest.mark.parametrize("words", [("train.patience=2",), ("train.time_budget_min=0.0001",)])
+def test_a_run_that_ended_early_is_not_trained_further_by_a_resume(make, go, monkeypatch, words) -> None:
+    monkeypatch.setattr(loop, "validation_dice", lambda *_: {"liver": 0.5, "mean": 0.5})
+    monkeypatch.setattr(loop, "_TIMED_STEPS", range(1, 3))
+    words = ("train.steps=12", "train.validations=6", *words)
+    run, progress = go(make(*words))
+    assert progress.step < 12
+    last = run.last.read_bytes()
+    assert go(make(*words))[1].step == progress.step
+    assert run.last.read_bytes() == last
+
+
+def test_while_validation_finds_nothing_the_later_weights_are_kept(make, go, monkeypatch) -> None:
+    monkeypatch.setattr(loop, "validation_dice", lambda *_: {"mean": 0.0})
+    run, progress = go(make())
+    assert (progress.best_step, progress.best_dice) == (4, 0.0)
+    assert _equal(load_file(run.model), load_file(run.last))
+
+
 def test_a_small_network_learns_two_phantoms_by_heart(make, go) -> None:
     training = make(
         "train.steps=100", "train.batch_size=8", "augment.strength=0", "optim.lr=5e-3", "train.validations=1",
