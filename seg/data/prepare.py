@@ -8,12 +8,21 @@ from numpy.typing import NDArray
 
 from seg.data.plan import Intensity, Plan
 from seg.data.volume import IGNORE, CaseImage
+from seg.errors import DataError
 
 Plane = NDArray[np.float32]
 
 
 def prepared_planes(image: CaseImage, plan: Plan) -> Iterator[Plane]:
-    """Per slice (channel, y, x) on the network's grid, intensities in 0 to 1."""
+    """Per slice (channel, y, x) on the network's grid, intensities in 0 to 1.
+
+    Raises DataError where the scan has other channels, or intensities of another range, than the plan was made for.
+    """
+    if len(image.channels) != len(plan.intensities):
+        raise DataError(
+            found=f"{len(image.channels)} channels", expected=f"{len(plan.intensities)}, as the plan was made for",
+            fix="give the channels the model was trained with", code="channel-count",
+        )  # fmt: skip
     scales = [_scale(intensity, image, channel) for channel, intensity in enumerate(plan.intensities)]
     spacing = None if image.spacing_mm is None else image.spacing_mm[1:]
     for z in range(len(image)):
@@ -33,6 +42,8 @@ def shown_plane(image: CaseImage, plan: Plan, z: int) -> NDArray[np.uint8]:
 
 
 def _scale(intensity: Intensity, image: CaseImage, channel: int) -> tuple[float, float]:
+    if intensity.kind == "range":
+        _refuse_other_range(intensity, image, channel)
     if intensity.kind != "zscore":
         return intensity.low, intensity.high
     values = np.concatenate([np.asarray(plane)[::4, ::4].ravel() for plane in image.channels[channel]])
@@ -41,6 +52,19 @@ def _scale(intensity: Intensity, image: CaseImage, channel: int) -> tuple[float,
     inside = np.clip(body, low, high)
     mean, deviation = float(inside.mean()), max(float(inside.std()), 1e-6)
     return mean + intensity.low * deviation, mean + intensity.high * deviation
+
+
+def _refuse_other_range(intensity: Intensity, image: CaseImage, channel: int) -> None:
+    """The same grey must mean the same: 16-bit pictures would be white to a network that knows 8 bits."""
+    for plane in image.channels[channel]:
+        whole = np.issubdtype(plane.dtype, np.integer)
+        pictures_differ = image.scan is None and whole and np.iinfo(plane.dtype).max != intensity.high
+        if pictures_differ or plane.max() > intensity.high:
+            raise DataError(
+                found=f"intensities up to {plane.max():g} ({plane.dtype})", expected=f"0 to {intensity.high:g}",
+                fix="export them with the number of bits of the training scans, or train with prepare.intensity=zscore",
+                code="intensity-range",
+            )  # fmt: skip
 
 
 def resize(planes: Plane, shape_yx: tuple[int, int]) -> Plane:

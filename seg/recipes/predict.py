@@ -1,23 +1,26 @@
 """`seg predict`: masks of new scans on their own grid, by a finished run."""
 
+import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 
 from seg.atomic import write_text
 from seg.config import Settings
+from seg.data.dataset_json import entry, read_declaration
 from seg.data.discover import find_data
 from seg.data.volume import read_image
-from seg.errors import SegError, UsageError
+from seg.errors import DataError, SegError, UsageError
 from seg.evaluate.predict import Probabilities
 from seg.overrides import merge, parse_words, split_lists, validate
 from seg.recipes.bookkeeping import sha256
 from seg.recipes.stages import console_stages
 from seg.recipes.trained import Trained, load_trained, predict_labels
-from seg.recipes.written import prediction_files, write_label_table, write_prediction, write_probabilities
+from seg.recipes.written import LABEL_TABLE, prediction_files, write_label_table, write_prediction, write_probabilities
 from seg.records import Case, Finding
 from seg.runs import Run, find_run
 
@@ -30,7 +33,7 @@ class PredictOutcome:
 
     done: int
     skipped: int
-    """Cases whose prediction by this very model lay in the output already."""
+    """Cases whose prediction by this very model, from the same bytes, lay in the output already."""
     failed: tuple[Finding, ...]
     """Cases that could not be predicted; the others are done."""
 
@@ -46,21 +49,22 @@ def predict(
     trained_run = find_run(str(run), Path(validate(split_lists(parse_words(words))).runs.folder))
     settings = predict_settings(trained_run, words)
     data_set = find_data(source, settings.data)
-    refuse_other_model(trained_run, settings, output)
+    refuse_same_folder(source, output)
+    card = open_card(trained_run, settings, output)
     trained = load_trained(trained_run, settings)
     write_label_table(output, trained.plan.organs, trained.plan.organ_values)
 
     listener = console_stages(console)("predicting")
     done, skipped, failed = 0, 0, []
     for number, case in enumerate(data_set.cases):
-        if all(file.exists() for file in prediction_files(output, case)):
-            skipped += 1
-        else:
-            try:
+        try:
+            if claim(case, card, output):
                 predict_one(trained, case, settings, output)
                 done += 1
-            except (SegError, MemoryError) as error:
-                failed.append(as_finding(case, error))
+            else:
+                skipped += 1
+        except (SegError, MemoryError) as error:
+            failed.append(as_finding(case, error))
         listener(number + 1, len(data_set.cases), case.name)
     return PredictOutcome(done, skipped, tuple(failed))
 
@@ -72,19 +76,68 @@ def predict_settings(run: Run, words: Sequence[str]) -> Settings:
     return validate(merge(merge(own, {"data": data}), split_lists(parse_words(words))))
 
 
-def refuse_other_model(run: Run, settings: Settings, output: Path) -> None:
-    """Note which model predicts into `output`; UsageError where another model or other settings did before."""
-    card = {"run": run.name, "model_sha256": sha256(run.model), "predict": settings.predict.model_dump(mode="json")}
+def refuse_same_folder(source: Path, output: Path) -> None:
+    """UsageError where masks would lie among the scans, and be taken for scans or labels the next time."""
+    if source.exists() and output.exists() and source.samefile(output):
+        raise UsageError(
+            found="one folder for the scans and for their masks", expected="a folder of its own for the masks",
+            fix="choose another output folder", path=output, code="output-is-input",
+        )  # fmt: skip
+
+
+def open_card(run: Run, settings: Settings, output: Path) -> dict[str, Any]:
+    """Note which model predicts into `output`; UsageError where another model or other settings did before.
+
+    `scans` of the card says by their content which scans the masks belong to.
+    """
+    predict = settings.predict.model_dump(mode="json", exclude={"batch_size"})
+    reading = settings.data.model_dump(mode="json", include={"spacing_mm", "trust", "nan_to"})
+    card = {"run": run.name, "model_sha256": sha256(run.model), "predict": predict, "data": reading}
     path = output / _CARD
+    scans: dict[str, str] = {}
     if path.exists():
-        found = json.loads(path.read_text(encoding="utf-8"))
-        if found != card:
+        found = read_declaration(path)
+        scans = entry(found, "scans", dict, path)
+        if {**found, "scans": {}} != {**card, "scans": {}}:
             raise UsageError(
                 found=f"predictions of {found.get('run', 'another run')} with other weights or settings",
                 expected="an empty folder, or predictions of this very model",
                 fix="choose another output folder", path=output, code="other-predictions",
             )  # fmt: skip
+    elif (output / LABEL_TABLE).exists():
+        raise UsageError(
+            found=f"{LABEL_TABLE} of other masks", expected="an empty folder, or predictions of this very model",
+            fix="choose another output folder", path=output, code="other-predictions",
+        )  # fmt: skip
+    card["scans"] = scans
     write_text(path, json.dumps(card, indent=2))
+    return card
+
+
+def claim(case: Case, card: dict[str, Any], output: Path) -> bool:
+    """Whether the case is still to be predicted; the card then says so before its first file is written.
+
+    Raises DataError where a file of that name belongs to something else: it is neither counted nor replaced.
+    """
+    files, content = prediction_files(output, case), _content(case)
+    known = card["scans"].get(case.name)
+    if known == content:
+        return not all(file.exists() for file in files)
+    if lying := [file for file in files if file.exists()]:
+        what = "a mask of another scan of this name" if known else "a file that no prediction of this model wrote"
+        raise DataError(
+            found=what, expected="a free place for the mask", fix="choose another output folder, or remove the file",
+            path=lying[0], code="prediction-in-the-way",
+        )  # fmt: skip
+    card["scans"][case.name] = content
+    write_text(output / _CARD, json.dumps(card, indent=2))
+    return True
+
+
+def _content(case: Case) -> str:
+    """A hash of the bytes of all its files; a file that is not there has none, and is reported when it is read."""
+    files = [Path(file) for channel in case.channels for file in channel]
+    return hashlib.sha256("".join(sha256(file) if file.is_file() else "-" for file in files).encode()).hexdigest()
 
 
 def predict_one(trained: Trained, case: Case, settings: Settings, output: Path) -> None:

@@ -14,6 +14,9 @@ from seg.data.volume import CaseImage
 from seg.evaluate.predict import Probabilities
 from seg.records import Case
 
+LABEL_TABLE = "labels.json"
+"""Name of the table of label values."""
+
 
 def prediction_files(output: Path, case: Case) -> tuple[Path, ...]:
     """Where the prediction of a case goes: one NIfTI file, or one PNG per slice."""
@@ -49,7 +52,7 @@ def write_probabilities(
 
 def write_label_table(output: Path, organs: Sequence[str], values: Sequence[int]) -> None:
     """`labels.json`: which value means which organ; `seg evaluate` reads it."""
-    write_text(output / "labels.json", json.dumps(dict(zip(organs, values, strict=True)), indent=2))
+    write_text(output / LABEL_TABLE, json.dumps(dict(zip(organs, values, strict=True)), indent=2))
 
 
 def _smallest(labels: NDArray[np.uint16]) -> NDArray[np.uint8] | NDArray[np.uint16]:

@@ -43,6 +43,27 @@ def test_a_constant_case_does_not_divide_by_zero() -> None:
     assert np.isfinite(found).all()
 
 
+def test_pictures_of_another_depth_than_the_plan_knows_are_refused() -> None:
+    plan = _plan(kind="range", high=255.0, unit="px")
+    eight, sixteen = np.full((8, 8), 200, np.uint8), np.full((8, 8), 200, np.uint16)
+    assert next(prepared_planes(_image(eight, spacing=None), plan)).max() == pytest.approx(200 / 255)
+    with pytest.raises(DataError, match="uint16") as refused:
+        next(prepared_planes(_image(eight, sixteen, spacing=None), plan))
+    assert refused.value.code == "intensity-range"
+
+
+def test_numbers_above_the_planned_range_are_refused_whatever_their_type() -> None:
+    with pytest.raises(DataError, match="intensities up to 300"):
+        next(prepared_planes(_image(np.full((8, 8), 300.0)), _plan(kind="range", high=255.0)))
+
+
+def test_a_case_with_other_channels_than_the_plan_is_refused() -> None:
+    plane = np.zeros((8, 8))
+    image = CaseImage(channels=([plane], [plane]), spacing_mm=(5.0, 1.0, 1.0), contiguous=True, scan=None)
+    with pytest.raises(DataError, match="2 channels"):
+        next(prepared_planes(image, _plan()))
+
+
 def test_planes_come_to_the_planned_spacing_over_the_same_field_of_view() -> None:
     (found,) = prepared_planes(_image(np.zeros((60, 90)), spacing=(5.0, 2.0, 1.0)), _plan(spacing=1.5))
     assert found.shape == (1, 80, 60)

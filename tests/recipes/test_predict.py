@@ -46,6 +46,56 @@ def test_what_is_finished_is_skipped_and_a_missing_one_is_done(finished: Run, sc
     assert first.read_bytes() == before
 
 
+def test_a_mask_of_another_scan_of_the_same_name_is_neither_skipped_nor_replaced(finished, scans, tmp_path) -> None:
+    predict(finished.folder, scans, tmp_path / "out", console=QUIET)
+    first, second = sorted((scans / "images").glob("*.nii.gz"))
+    before = (tmp_path / "out" / first.name).read_bytes()
+    first.write_bytes(second.read_bytes())
+    outcome = predict(finished.folder, scans, tmp_path / "out", console=QUIET)
+    assert (outcome.done, outcome.skipped) == (0, 1)
+    assert [(finding.code, Path(finding.path).name) for finding in outcome.failed] == [
+        ("prediction-in-the-way", first.name)
+    ]
+    assert (tmp_path / "out" / first.name).read_bytes() == before
+
+
+def test_files_that_no_prediction_wrote_are_neither_counted_nor_replaced(finished, scans, tmp_path) -> None:
+    first = sorted((scans / "images").glob("*.nii.gz"))[0]
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / first.name).write_bytes(b"an expert's mask")
+    outcome = predict(finished.folder, scans, tmp_path / "out", console=QUIET)
+    assert (outcome.done, outcome.skipped, len(outcome.failed)) == (1, 0, 1)
+    assert (tmp_path / "out" / first.name).read_bytes() == b"an expert's mask"
+
+
+def test_masks_are_not_written_among_the_scans_nor_over_the_label_table_of_others(finished, scans, tmp_path) -> None:
+    with pytest.raises(UsageError, match="one folder for the scans and for their masks"):
+        predict(finished.folder, scans / "images", scans / "." / "images", console=QUIET)
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "labels.json").write_text("{}")
+    with pytest.raises(UsageError, match=r"labels\.json of other masks"):
+        predict(finished.folder, scans, tmp_path / "out", console=QUIET)
+
+
+def test_a_smaller_batch_goes_on_with_the_same_predictions(finished, scans, tmp_path) -> None:
+    predict(finished.folder, scans, tmp_path / "out", console=QUIET)
+    words = ["predict.batch_size=1"]
+    assert predict(finished.folder, scans, tmp_path / "out", words, console=QUIET).skipped == 2
+
+
+def test_scans_with_another_number_of_channels_are_reported_case_by_case(finished, scans, tmp_path) -> None:
+    first = sorted((scans / "images").glob("*.nii.gz"))[0]
+    root = tmp_path / "two"
+    (root / "imagesTr").mkdir(parents=True)
+    (root / "labelsTr").mkdir()
+    for channel in range(2):
+        shutil.copy(first, root / "imagesTr" / f"one_{channel:04d}.nii.gz")
+    names = {"channel_names": {"0": "CT", "1": "T2"}, "labels": {"background": 0, "liver": 1}}
+    (root / "dataset.json").write_text(json.dumps({**names, "numTraining": 1, "file_ending": ".nii.gz"}))
+    outcome = predict(finished.folder, root, tmp_path / "out", console=QUIET)
+    assert [finding.code for finding in outcome.failed] == ["channel-count"]
+
+
 def test_a_bad_scan_is_reported_and_the_others_are_done(finished: Run, scans: Path, tmp_path: Path) -> None:
     first = sorted((scans / "images").glob("*.nii.gz"))[0]
     first.write_bytes(first.read_bytes()[:-100])
