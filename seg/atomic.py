@@ -10,6 +10,9 @@ from pathlib import Path
 
 from seg.errors import ResourceError
 
+TEMPORARY = ".tmp-"
+"""How names of unfinished files and folders begin."""
+
 
 @contextmanager
 def atomic_file(path: Path) -> Iterator[Path]:
@@ -17,7 +20,7 @@ def atomic_file(path: Path) -> Iterator[Path]:
 
     Raises ResourceError where the disk is full or the folder cannot be written; nothing half-written stays behind.
     """
-    temporary = path.with_name(f".tmp-{uuid.uuid4().hex[:12]}-{path.name}"[:200])
+    temporary = path.with_name(f"{TEMPORARY}{uuid.uuid4().hex[:12]}-{path.name}"[:200])
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield temporary
@@ -37,7 +40,7 @@ def atomic_folder(path: Path) -> Iterator[Path]:
 
     An existing `path` is replaced only after the new one is complete.
     """
-    temporary = path.with_name(f".tmp-{uuid.uuid4().hex[:12]}-{path.name}"[:200])
+    temporary = path.with_name(f"{TEMPORARY}{uuid.uuid4().hex[:12]}-{path.name}"[:200])
     try:
         temporary.mkdir(parents=True)
         yield temporary
@@ -62,7 +65,7 @@ def _swap(new: Path, place: Path) -> None:
         except OSError as error:
             if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
                 raise
-        replaced.append(place.with_name(f".tmp-old-{uuid.uuid4().hex[:12]}"))
+        replaced.append(place.with_name(f"{TEMPORARY}old-{uuid.uuid4().hex[:12]}"))
         with suppress(FileNotFoundError):
             os.rename(place, replaced[-1])
     for old in replaced:

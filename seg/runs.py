@@ -4,6 +4,7 @@ import fcntl
 import json
 import os
 import platform
+import shutil
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,7 +14,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from seg.atomic import cannot_write, write_text
+from seg.atomic import TEMPORARY, cannot_write, write_text
 from seg.config import Settings
 from seg.errors import CheckpointError, ResourceError, UsageError, nearest
 from seg.overrides import resolve, to_yaml
@@ -226,3 +227,13 @@ def locked(run: Run) -> Iterator[None]:
         yield
     finally:
         os.close(descriptor)
+
+
+def remove_leftovers(run: Run) -> None:
+    """Remove what a killed process was writing; only while the run is locked."""
+    for folder in (run.folder, run.checkpoints, run.predictions):
+        for path in folder.glob(f"{TEMPORARY}*"):
+            if path.is_dir():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                path.unlink(missing_ok=True)

@@ -2,6 +2,7 @@
 
 import dataclasses
 import hashlib
+import json
 import resource
 import sys
 from collections import Counter
@@ -15,6 +16,7 @@ from seg.atomic import write_text
 from seg.config import Settings
 from seg.data.plan import plan_to_json
 from seg.data.splits import save_split
+from seg.errors import DataError
 from seg.models.weights import WeightReport
 from seg.recipes.judge import Judged
 from seg.recipes.pictures import save_pictures
@@ -55,6 +57,22 @@ def weights_csv(weights: WeightReport) -> str:
 
 def _shape(shape: tuple[int, ...] | None) -> str:
     return "" if shape is None else " x ".join(map(str, shape))
+
+
+def refuse_other_data(run: Run, prepared: Prepared) -> None:
+    """Raise DataError where the scans or labels are not those the run was started with: its plan would not fit them."""
+    then, now = run.manifest().data, json.loads(json.dumps(data_facts(prepared)))
+    old, new = then.get("case_sha256", {}), now["case_sha256"]
+    changed = sorted(case for case in {**old, **new} if old.get(case) != new.get(case))
+    other = [fact for fact in ("label_values", "organ_sizes", "spacing_yx", "shape_yx") if then.get(fact) != now[fact]]
+    plan = (run.folder / "plan.json").read_text(encoding="utf-8")
+    if changed or other or plan != plan_to_json(prepared.plan):
+        raise DataError(
+            found=f"{len(changed)} changed scans ({', '.join(changed[:5])})" if changed
+            else f"another {' and '.join(other) or 'plan'} than when the run was started",
+            expected="the scans and labels the run was started with", fix="restore them, or start a new run",
+            path=prepared.checked.data_set.root, code="resume-data",
+        )  # fmt: skip
 
 
 def data_facts(prepared: Prepared) -> dict[str, Any]:

@@ -42,28 +42,30 @@ def judge(
         return Judged(None, ())
     scores: list[CaseScore] = []
     pictures: list[Picture] = []
+    wished = settings.evaluate.metrics
+    ranked = _with_metrics(settings, tuple(dict.fromkeys((*wished, "dice"))))
     for number, case in enumerate(cases):
         image = read_image(case, settings.data)
         masks = read_masks(case, image, checked.sources, checked.data_set.ignore_value, settings.data)
         labels = predict_labels(trained, image)
         write_prediction(output, case, image, labels)
-        found = _score(case, image, labels, masks, trained, settings)
+        found = _score(case, image, labels, masks, trained, ranked)
         scores.extend(found)
         pictures.extend(_picture(case, image, labels, masks, trained, organ, score)
                         for organ, score in enumerate(found))  # fmt: skip
         progress(number + 1, len(cases), case.name)
+    told = [replace(score, values={name: score.values[name] for name in wished}) for score in scores]
     evaluation = summarise(
-        scores, settings.evaluate.metrics, settings.evaluate.bootstrap_samples, trained.plan.unit,
-        tolerances(trained.organs, settings),
-    )  # fmt: skip
-    return Judged(evaluation, _telling(pictures, evaluation))
+        told, wished, settings.evaluate.bootstrap_samples, trained.plan.unit, tolerances(trained.organs, settings)
+    )
+    return Judged(evaluation, _telling(pictures, scores))
 
 
 def decide_largest(
     trained: Trained, checked: Checked, cases: Sequence[Case], settings: Settings, progress: Progress = silent
 ) -> dict[str, KeepLargestDecision]:
     """Per organ whether keeping its largest parts helps the validation patients."""
-    dice_only = settings.model_copy(update={"evaluate": settings.evaluate.model_copy(update={"metrics": ("dice",)})})
+    dice_only = _with_metrics(settings, ("dice",))
     both: dict[bool, list[CaseScore]] = {False: [], True: []}
     for number, case in enumerate(cases):
         image = read_image(case, settings.data)
@@ -86,6 +88,10 @@ def decide_largest(
 def tolerances(organs: Sequence[Organ], settings: Settings) -> dict[str, float]:
     """Tolerance of the surface Dice per organ."""
     return {organ.name: settings.evaluate.nsd_tolerance_mm or organ.nsd_tolerance_mm for organ in organs}
+
+
+def _with_metrics(settings: Settings, names: tuple[str, ...]) -> Settings:
+    return settings.model_copy(update={"evaluate": settings.evaluate.model_copy(update={"metrics": names})})
 
 
 def _score(
@@ -127,11 +133,11 @@ def _picture(
     )  # fmt: skip
 
 
-def _telling(pictures: Sequence[Picture], evaluation: Evaluation) -> tuple[Picture, ...]:
+def _telling(pictures: Sequence[Picture], scores: Sequence[CaseScore]) -> tuple[Picture, ...]:
     """Of each organ the pictures of the worst, the median and the best patient."""
     told: list[Picture] = []
-    for organ in evaluation.summary:
-        means = patient_means(evaluation.cases, organ, "dice")
+    for organ in dict.fromkeys(score.organ for score in scores):
+        means = patient_means(scores, organ, "dice")
         own = [p for p in pictures if p.organ == organ and means[p.patient] is not None]
         ranked = sorted(own, key=lambda picture: means[picture.patient] or 0.0)
         places = {"Worst patient": 0, "Median patient": (len(ranked) - 1) // 2, "Best patient": len(ranked) - 1}

@@ -11,7 +11,7 @@ from seg.errors import UsageError
 from seg.models.network import SegNetwork, build_network
 from seg.models.weights import WeightReport, require_weights
 from seg.overrides import load_organ
-from seg.recipes.bookkeeping import note_failure, note_finish, note_start, note_training
+from seg.recipes.bookkeeping import note_failure, note_finish, note_start, note_training, refuse_other_data
 from seg.recipes.dry_run import print_plan
 from seg.recipes.judge import Judged, decide_largest, judge
 from seg.recipes.prepare import Checked, Prepared, Stage, check_and_split, prepare_checked
@@ -20,7 +20,7 @@ from seg.recipes.stages import console_stages
 from seg.recipes.trained import load_trained
 from seg.recipes.written import write_label_table
 from seg.registry import STRATEGIES
-from seg.runs import Run, create_run, locked
+from seg.runs import Run, create_run, locked, remove_leftovers
 from seg.train.interrupt import Interrupted
 from seg.train.log import TrainingLog, duration
 from seg.train.loop import fit
@@ -48,6 +48,8 @@ def train(
 
     checked = check_and_split(settings, stages, None if resume is None else resume.folder / "split.json")
     prepared = prepare_checked(checked, settings, stages)
+    if resume is not None:
+        refuse_other_data(resume, prepared)
     torch.manual_seed(settings.train.seed)
     network, weights = build_network(settings.model, len(settings.organ), prepared.plan.input_channels)
     training = make_training(settings, prepared, network, weights)
@@ -63,12 +65,13 @@ def train(
         if resume is None:
             note_start(run, settings, prepared, weights)
         else:
+            remove_leftovers(run)
             run.change_manifest(state="running")
         try:
             progress = run_loop(run, training, console)
             note_training(run, training, progress)
             judged = judge_run(run, settings, checked, stages)
-        except Interrupted:
+        except (Interrupted, KeyboardInterrupt):
             run.change_manifest(state="interrupted")
             raise
         except Exception as error:

@@ -1,6 +1,7 @@
 import io
 import json
 import os
+import shutil
 import signal
 from pathlib import Path
 
@@ -92,6 +93,46 @@ def test_an_interrupted_run_is_resumed_to_the_end(small_words: list[str], monkey
     assert resumed == run
     assert run.manifest().state == "finished"
     assert run.manifest().results["steps"] == 4
+
+
+def test_a_run_is_not_resumed_on_changed_scans_or_labels(finished: Run, tmp_path: Path) -> None:
+    import nibabel
+    import numpy as np
+
+    root = tmp_path / "scans"
+    shutil.copytree(finished.settings().data.root, root)
+    moved = Run(tmp_path / "run")
+    shutil.copytree(finished.folder, moved.folder)
+    settings = resolve([f"data.root={root}"], [moved.folder / "config.yaml"])
+    name = json.loads((moved.folder / "split.json").read_text())["train"][0]
+    for kind, message in (("labelsTr", "organ_sizes"), ("imagesTr", f"1 changed scans .{name}.")):
+        file = root / kind / f"{name}.nii.gz"
+        whole = nibabel.load(file)
+        voxels = np.asarray(whole.dataobj).copy()
+        voxels[30:34, 30:34] = 1
+        nibabel.save(nibabel.Nifti1Image(voxels, whole.affine, whole.header), file)
+        with pytest.raises(DataError, match=message) as refused:
+            train(settings, resume=moved, console=QUIET)
+        assert refused.value.code == "resume-data"
+
+
+def test_a_resume_removes_what_a_killed_process_was_writing(finished: Run, tmp_path: Path) -> None:
+    run = Run(tmp_path / "run")
+    shutil.copytree(finished.folder, run.folder)
+    (run.checkpoints / ".tmp-0123-step-00000008").mkdir()
+    (run.folder / ".tmp-0123-model.safetensors").write_bytes(b"half")
+    train(run.settings(), resume=run, console=QUIET)
+    assert not list(run.folder.rglob(".tmp-*"))
+
+
+def test_metrics_without_dice_are_judged_and_reported(small_words: list[str]) -> None:
+    run = train(resolve([*small_words, "evaluate.metrics=hd95", "train.steps=1"]), console=QUIET)
+    assert run is not None
+    evaluation = run.evaluation()
+    assert evaluation is not None
+    assert list(evaluation.summary["liver"]) == ["hd95"]
+    assert {tuple(score.values) for score in evaluation.cases} == {("hd95",)}
+    assert run.manifest().state == "finished"
 
 
 def test_a_training_that_fails_says_so_in_its_manifest(small_words: list[str], monkeypatch) -> None:
