@@ -26,7 +26,8 @@ import torch
 from rich.console import Console
 
 from seg.config import Settings
-from seg.data.phantom import write_phantoms
+from seg.data.dataset import Batch
+from seg.data.phantom_layouts import write_phantoms
 from seg.models.network import build_network
 from seg.overrides import resolve
 from seg.recipes.prepare import Prepared, prepare
@@ -69,8 +70,6 @@ def _ready(settings: Settings, prepared: Prepared, steps: int) -> float:
     training = _training(settings, prepared)
     network, size = training.network.train(), settings.train.batch_size
     side = prepared.plan.size_px
-    from seg.data.dataset import Batch
-
     layout = torch.channels_last
     images = torch.rand(size, prepared.plan.input_channels, side, side).to(training.device, memory_format=layout)
     masks = (torch.rand(size, 1, side, side, device=training.device) > 0.7).float()
