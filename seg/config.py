@@ -191,11 +191,11 @@ class Train(Section):
     """The loop."""
 
     steps: Positive | None = None
-    """Optimiser steps; null follows `train.epochs`, else the preset."""
+    """Optimiser steps, where `train.epochs` is null; null means 1000."""
     epochs: AboveZero | None = None
-    """Passes over the training slices; used where `train.steps` is null."""
+    """Passes over the training slices; where given, `train.steps` is not looked at."""
     time_budget_min: AboveZero | None = None
-    """Fewer steps where they would take longer than this; turned into steps after a short timing."""
+    """Fewer steps where they alone would take longer; turned into steps after timing 25; validations come on top."""
     batch_size: Positive = 8
     """Slices in a step."""
     foreground_fraction: Fraction = 0.67

@@ -10,7 +10,10 @@ import numpy as np
 
 from seg.config import Organ, Prepare
 from seg.data.fingerprint import Fingerprint
-from seg.errors import DataError
+from seg.errors import DataError, UsageError
+
+_SIDES_PX = (8, 20_000)
+"""Longest sides of a slice on the network's grid that can be meant."""
 
 Kind = Literal["window", "percentiles", "zscore", "range"]
 
@@ -86,12 +89,25 @@ def _spacing(fingerprint: Fingerprint, settings: Prepare) -> float:
     if settings.spacing == "native":
         return native
     if settings.spacing != "auto":
+        _refuse_absurd(float(settings.spacing), fingerprint)
         return float(settings.spacing)
     sides = [
         max(n * step for n, step in zip(shape, spacing, strict=True))
         for shape, spacing in zip(fingerprint.shapes_yx, fingerprint.spacings_yx, strict=True)
     ]
     return max(native, round(float(np.median(sides)) / settings.size_px, 4))
+
+
+def _refuse_absurd(spacing: float, fingerprint: Fingerprint) -> None:
+    """UsageError where slices would come to a handful of pixels, or to more than fit into memory."""
+    for shape, steps in zip(fingerprint.shapes_yx, fingerprint.spacings_yx, strict=True):
+        side = max(n * step / spacing for n, step in zip(shape, steps, strict=True))
+        if not _SIDES_PX[0] <= side <= _SIDES_PX[1]:
+            raise UsageError(
+                found=f"prepare.spacing={spacing:g}, which makes slices of {side:.3g} pixels",
+                expected=f"slices of {_SIDES_PX[0]} to {_SIDES_PX[1]} pixels", code="bad-value",
+                fix=f"give prepare.spacing in {fingerprint.unit} per pixel, or leave it at auto",
+            )  # fmt: skip
 
 
 def _intensity(channel: int, fingerprint: Fingerprint, organs: Sequence[Organ], settings: Prepare) -> Intensity:

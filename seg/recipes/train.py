@@ -43,6 +43,7 @@ def train(
     if settings.train.threads is not None:
         torch.set_num_threads(settings.train.threads)
     refuse_mirrored_pairs(settings)
+    refuse_lone_pixel(settings)
     if resume is None:
         require_weights(settings.model)
 
@@ -123,6 +124,15 @@ def refuse_mirrored_pairs(settings: Settings) -> None:
         raise UsageError(
             found=f"left_right flips for {', '.join(paired)}, whose left and right are told apart",
             expected="no left_right in augment.flip and predict.flips", fix="remove it", code="mirrored-pair",
+        )  # fmt: skip
+
+
+def refuse_lone_pixel(settings: Settings) -> None:
+    """Raise UsageError where a batch comes to one single value per channel, which cannot be normalised."""
+    if settings.train.batch_size == 1 and settings.prepare.size_px == 32:
+        raise UsageError(
+            found="train.batch_size=1 with prepare.size_px=32", expected="two slices, or 64 pixels",
+            fix="raise one of the two", code="bad-value",
         )  # fmt: skip
 
 

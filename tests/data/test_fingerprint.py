@@ -8,7 +8,7 @@ from seg.data.fingerprint import Fingerprint, take_fingerprint
 from seg.data.organs import OrganSource
 from seg.data.picture import write_picture
 from seg.data.plan import Plan, make_plan, plan_from_json, plan_to_json
-from seg.errors import DataError
+from seg.errors import DataError, UsageError
 from seg.records import Case, DataSet
 
 SOURCE = (OrganSource("liver", (1,), ()),)
@@ -71,6 +71,12 @@ def test_a_picture_is_described_in_pixels_and_shares(tmp_path: Path) -> None:
 )
 def test_the_modality_is_told_declared_or_seen(tmp_path, minimum, names, settings, expected) -> None:
     assert _taken(_volume(tmp_path, minimum), names=names, **settings).modalities == (expected,)
+
+
+@pytest.mark.parametrize("spacing", [1e-5, 400.0])
+def test_a_spacing_that_cannot_be_meant_is_refused(tmp_path: Path, spacing: float) -> None:
+    with pytest.raises(UsageError, match=r"prepare\.spacing=.*which makes slices of"):
+        _plan(_taken(_volume(tmp_path)), spacing=spacing)
 
 
 def test_scans_with_and_without_spacing_do_not_mix(tmp_path: Path) -> None:

@@ -175,6 +175,12 @@ def test_mirroring_left_and_right_is_refused_for_paired_organs(monkeypatch: pyte
         refuse_mirrored_pairs(settings)
 
 
+def test_one_slice_of_the_smallest_size_is_refused_before_the_data_are_read(small_words, monkeypatch) -> None:
+    monkeypatch.setattr(recipe, "check_and_split", lambda *_: pytest.fail("the data were read"))
+    with pytest.raises(UsageError, match=r"train\.batch_size=1"):
+        train(resolve([*small_words, "train.batch_size=1", "prepare.size_px=32"]), console=QUIET)
+
+
 def test_epochs_become_steps(small_words: list[str]) -> None:
     from seg.recipes.prepare import prepare
 
