@@ -120,9 +120,11 @@ def _keep_budget(training: Training, log: TrainingLog, progress: Progress, clock
     if budget_min is None or progress.budgeted or progress.step < _TIMED_STEPS.stop:
         return
     progress.budgeted = True
-    affordable = max(progress.step, int(budget_min * 60 / clock.step_s))
+    # At least one more, after which even the averaged weights have seen a step.
+    affordable = max(progress.step + 1, int(budget_min * 60 / clock.step_s))
     if affordable < progress.total_steps:
         progress.total_steps = affordable
+        training.set_length(affordable)
         log.total(affordable)
         log.say(f"{affordable} steps fit into the time budget of {budget_min:g} min.")
 

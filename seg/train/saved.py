@@ -52,7 +52,9 @@ def restore(training: Training, run: Run, progress: Progress) -> Progress:
     for number, component in enumerate(training.components):
         component.load_state_dict(tensors.get(f"component-{number}", {}))
     training.precision.load_state(checkpoint.state["precision"])
-    return Progress(**checkpoint.state["progress"])
+    saved = Progress(**checkpoint.state["progress"])
+    training.set_length(saved.total_steps)
+    return saved
 
 
 def write_best(training: Training, run: Run) -> None:

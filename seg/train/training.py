@@ -62,11 +62,16 @@ class Training:
 
     def __post_init__(self) -> None:
         self.optimizer = make_optimizer(self._parameter_groups(), self.settings.optim)
-        train = self.settings.train
-        half_life = train.ema_half_life * self.total_steps
-        # A look every eighth of the half-life costs less and hardly changes the averages.
-        every = max(1, round(half_life / 8))
-        self.ema = Ema(self.network, decay_from_half_life(half_life), update_every=every) if train.ema else None
+        self.ema = Ema(self.network, 0.0) if self.settings.train.ema else None
+        self.set_length(self.total_steps)
+
+    def set_length(self, total_steps: int) -> None:
+        """Fit the averages to a run of so many steps, which a time budget may make fewer than the settings say."""
+        if self.ema is not None:
+            half_life = self.settings.train.ema_half_life * total_steps
+            self.ema.decay = decay_from_half_life(half_life)
+            # A look every eighth of the half-life costs less and hardly changes the averages.
+            self.ema.update_every = max(1, round(half_life / 8))
 
     def _parameter_groups(self) -> list[ParameterGroup]:
         opinions = [component.prepare(self.network, self.start) for component in self.components]

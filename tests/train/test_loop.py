@@ -113,6 +113,18 @@ def test_a_time_budget_shortens_the_run_once(make, go, monkeypatch) -> None:
     assert progress.step == progress.total_steps < 500
 
 
+def test_a_time_budget_shortens_the_memory_of_the_averaged_weights_too(make, go, monkeypatch) -> None:
+    monkeypatch.setattr(loop, "_TIMED_STEPS", range(1, 3))
+    words = ("train.steps=1000000", "train.time_budget_min=0.002", "train.validations=1")
+    training, resumed = make(*words), make(*words)
+    untrained = {name: tensor.clone() for name, tensor in training.ema.module.state_dict().items()}
+    _, progress = go(training)
+    assert training.ema.update_every <= progress.total_steps < 1000
+    assert not _equal(untrained, training.ema.module.state_dict())
+    go(resumed)
+    assert (resumed.ema.decay, resumed.ema.update_every) == (training.ema.decay, training.ema.update_every)
+
+
 def test_a_generous_time_budget_changes_nothing(make, go, monkeypatch) -> None:
     monkeypatch.setattr(loop, "_TIMED_STEPS", range(1, 3))
     _, progress = go(make("train.time_budget_min=600"))
