@@ -58,16 +58,11 @@ def train(
         print_plan(training, prepared, weights, console)
         return None
 
-    console.print(f"Weights: {weights.source}, {weights.summary()}", highlight=False, markup=False, soft_wrap=True)
-    for note in weights.notes:
-        console.print(f"  {note}", highlight=False, markup=False, soft_wrap=True)
+    for line in (f"Weights: {weights.source}, {weights.summary()}", *(f"  {note}" for note in weights.notes)):
+        console.print(line, highlight=False, markup=False, soft_wrap=True)
     run = resume or create_run(settings)
     with locked(run):
-        if resume is None:
-            note_start(run, settings, prepared, weights)
-        else:
-            remove_leftovers(run)
-            run.change_manifest(state="running")
+        open_run(run, settings, prepared, weights, resumed=resume is not None)
         try:
             progress = run_loop(run, training, console)
             note_training(run, training, progress)
@@ -82,6 +77,15 @@ def train(
         page = report(run)
     console.print(f"Report: {page}", highlight=False, soft_wrap=True)
     return run
+
+
+def open_run(run: Run, settings: Settings, prepared: Prepared, weights: WeightReport, *, resumed: bool) -> None:
+    """Note what the run starts from, or that it goes on, without what a killed process was writing."""
+    if resumed:
+        remove_leftovers(run)
+        run.change_manifest(state="running")
+    else:
+        note_start(run, settings, prepared, weights)
 
 
 def run_loop(run: Run, training: Training, console: Console) -> Progress:
