@@ -14,7 +14,7 @@ from seg.progress import Progress, silent
 
 if TYPE_CHECKING:
     from seg.config import Settings
-    from seg.data.check import CheckReport
+    from seg.data.checks.check import CheckReport
     from seg.recipes.listing import Table
     from seg.recipes.predict import PredictOutcome
     from seg.recipes.prepare import Prepared

@@ -21,7 +21,7 @@ def _own_folder(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Mo
 @pytest.fixture(scope="session")
 def phantoms(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Eight small labelled and two unlabelled synthetic abdomens, in the Decathlon layout."""
-    from seg.data.phantom_layouts import write_phantoms
+    from seg.data.phantom.layouts import write_phantoms
 
     root = tmp_path_factory.mktemp("phantoms") / "abdomen"
     return write_phantoms(root, "decathlon", labelled=8, unlabelled=2, size=(10, 64, 64))

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 import seg
-from seg.data.phantom_layouts import write_phantoms
+from seg.data.phantom.layouts import write_phantoms
 from seg.errors import CheckpointError, UsageError
 from seg.runs import Run
 

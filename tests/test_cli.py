@@ -9,7 +9,7 @@ import yaml
 
 from seg import api
 from seg.cli import main
-from seg.data.phantom_layouts import write_phantoms
+from seg.data.phantom.layouts import write_phantoms
 from seg.errors import DataError
 from seg.records import Evaluation, Finding, Interval
 from seg.runs import Run

@@ -21,7 +21,7 @@ import numpy as np
 import torch
 
 from seg.data.discover import find_data
-from seg.data.phantom_layouts import write_phantoms
+from seg.data.phantom.layouts import write_phantoms
 from seg.data.plan import Intensity, Plan
 from seg.models.network import build_network
 from seg.overrides import load_organ, resolve

@@ -10,7 +10,7 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 
-from seg.data.nifti import read_nifti
+from seg.data.files.nifti import read_nifti
 
 ROUNDS = 7
 SHAPE = (512, 512, 100)

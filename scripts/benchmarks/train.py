@@ -27,7 +27,7 @@ from rich.console import Console
 
 from seg.config import Settings
 from seg.data.dataset import Batch
-from seg.data.phantom_layouts import write_phantoms
+from seg.data.phantom.layouts import write_phantoms
 from seg.models.network import build_network
 from seg.overrides import resolve
 from seg.recipes.prepare import Prepared, prepare
@@ -146,7 +146,7 @@ def main() -> dict[str, Any]:
         folder = Path(name)
         write_phantoms(folder / "pictures", "pictures", labelled=8, unlabelled=0, organ="liver")
         words = [
-            "model.weights=none", f"runs.folder={folder}/runs", f"train.steps={10 + given.steps}",
+            "model.weights=none", f"runs.folder={folder}/runs", f"train.steps={10 + given.steps}", "train.validations=1",
             "prepare.size_px=192", f"data.root={folder}/pictures", "data.labels={liver:[1]}", *given.words,
         ]  # fmt: skip
         settings = resolve(words)

@@ -47,6 +47,17 @@ def organ_sources(
     return tuple(_from_values(organ, organs, data_set, settings, found_values) for organ in organs)
 
 
+def overlapping(sources: Sequence[OrganSource]) -> tuple[str, ...]:
+    """A sentence per pair of organs that share label values or masks; a prediction gives each pixel to one organ."""
+    return tuple(
+        f"{one.organ} and {other.organ} share labels, but a predicted pixel belongs to one organ only: "
+        "neither can reach a Dice of 1 where they overlap."
+        for number, one in enumerate(sources)
+        for other in sources[number + 1 :]
+        if set(one.values) & set(other.values) or set(one.files) & set(other.files)
+    )
+
+
 def organ_mask(label_arrays: Mapping[str, AnyArray], source: OrganSource) -> MaskVolume:
     """True inside the organ; `label_arrays` has the keys of `Case.labels`, all arrays of one shape.
 

@@ -15,6 +15,8 @@ from seg.errors import DataError, UsageError
 _SIDES_PX = (8, 20_000)
 """Longest sides of a slice on the network's grid that can be meant."""
 
+_UNSIGNED_MAXIMA = (255.0, 65535.0)
+
 Kind = Literal["window", "percentiles", "zscore", "range"]
 
 
@@ -121,6 +123,12 @@ def _intensity(channel: int, fingerprint: Fingerprint, organs: Sequence[Organ], 
         return Intensity(kind, *fingerprint.foreground_percentiles[channel])
     if kind == "zscore":
         return Intensity(kind, -3.0, 3.0)
+    if fingerprint.type_maximum[channel] not in _UNSIGNED_MAXIMA:
+        raise UsageError(
+            found="prepare.intensity=range for scans that are not 8 or 16 bit unsigned",
+            expected="window, percentiles or zscore for them", fix="choose one, or prepare.intensity=auto",
+            code="intensity-range",
+        )  # fmt: skip
     return Intensity(kind, 0.0, fingerprint.type_maximum[channel])
 
 

@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seg.config import Data
+from seg.data.files.nifti import Scan, read_nifti
+from seg.data.files.picture import read_picture
 from seg.data.geometry import Grid
-from seg.data.nifti import Scan, read_nifti
 from seg.data.organs import OrganSource, label_files, organ_mask
-from seg.data.picture import read_picture
 from seg.errors import DataError
 from seg.records import Case
 from seg.types import AnyArray, SpacingMm

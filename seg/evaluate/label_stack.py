@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 
 from seg.config import Data
+from seg.data.files.nifti import EXTENSIONS, read_nifti
+from seg.data.files.picture import read_picture
 from seg.data.geometry import Grid
-from seg.data.nifti import EXTENSIONS, read_nifti
-from seg.data.picture import read_picture
 from seg.errors import DataError
 from seg.types import AnyArray, SpacingMm
 

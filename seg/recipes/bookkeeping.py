@@ -14,6 +14,7 @@ import torch
 
 from seg.atomic import write_text
 from seg.config import Settings
+from seg.data.organs import overlapping
 from seg.data.plan import plan_to_json
 from seg.data.splits import save_split
 from seg.errors import DataError
@@ -44,7 +45,7 @@ def note_start(run: Run, settings: Settings, prepared: Prepared, weights: Weight
                 "sha256": weights.sha256,
                 "tensors": dict(Counter(row.status for row in weights.rows)),
             },
-            notes=(*weights.notes, checked.split.how, *checked.data_set.tolerated, *_warnings(prepared)),
+            notes=(*weights.notes, checked.split.how, *told(prepared)),
         )
     )
 
@@ -62,24 +63,24 @@ def _shape(shape: tuple[int, ...] | None) -> str:
 def refuse_other_data(run: Run, prepared: Prepared) -> None:
     """Raise DataError where the scans or labels are not those the run was started with: its plan would not fit them."""
     then, now = run.manifest().data, json.loads(json.dumps(data_facts(prepared)))
-    old, new = then.get("case_sha256", {}), now["case_sha256"]
+    old, new = then.get("prepared", {}), now["prepared"]
     changed = sorted(case for case in {**old, **new} if old.get(case) != new.get(case))
-    other = [fact for fact in ("label_values", "organ_sizes", "spacing_yx", "shape_yx") if then.get(fact) != now[fact]]
     plan = (run.folder / "plan.json").read_text(encoding="utf-8")
-    if changed or other or plan != plan_to_json(prepared.plan):
+    if changed or plan != plan_to_json(prepared.plan):
         raise DataError(
-            found=f"{len(changed)} changed scans ({', '.join(changed[:5])})" if changed
-            else f"another {' and '.join(other) or 'plan'} than when the run was started",
+            found="another plan than when the run was started" if plan != plan_to_json(prepared.plan)
+            else f"{len(changed)} changed scans or labels ({', '.join(changed[:5])})",
             expected="the scans and labels the run was started with", fix="restore them, or start a new run",
             path=prepared.checked.data_set.root, code="resume-data",
         )  # fmt: skip
 
 
 def data_facts(prepared: Prepared) -> dict[str, Any]:
-    """What the data looked like, and the hashes of every case that trained or chose."""
+    """What the data looked like, and hashes of every case that trained or chose: of its voxels, and as prepared."""
     checked, fingerprint = prepared.checked, prepared.fingerprint
     split = checked.split
     seen = {*split.train, *split.validation, *split.unlabelled}
+    cases = (*prepared.train, *prepared.validation, *prepared.unlabelled)
     return {
         "root": checked.data_set.root,
         "format": checked.data_set.format,
@@ -96,12 +97,21 @@ def data_facts(prepared: Prepared) -> dict[str, Any]:
                         for organ, s in fingerprint.organ_sizes.items()},
         "label_values": {source.organ: list(source.values) or list(source.files) for source in checked.sources},
         "case_sha256": {f.case: f.voxel_sha256 for f in checked.report.facts if f.patient in seen},
+        "prepared": {case.name: case.folder.name for case in cases},
     }  # fmt: skip
 
 
-def _warnings(prepared: Prepared) -> list[str]:
-    told = [finding for finding in prepared.checked.report.findings if finding.severity != "error"]
-    return [f"{finding.path}: {finding.found}" if finding.path else finding.found for finding in told]
+def told(prepared: Prepared) -> tuple[str, ...]:
+    """What the check noted, what was guessed and where organs overlap; without names, since reports show it."""
+    checked, modalities = prepared.checked, prepared.fingerprint.modalities
+    counts = Counter(f.code for f in checked.report.findings if f.severity != "error" and f.code != "tolerated")
+    noted = [f"The check noted `{code}` {count} times; `seg check` lists where." for code, count in counts.items()]
+    guessed = [
+        f"Channel {number + 1} was taken for {modality} by its values; data.modality can say otherwise."
+        for number, modality in enumerate(modalities)
+        if prepared.modality_guessed and number >= len(checked.data_set.channel_names)
+    ]
+    return (*checked.data_set.tolerated, *overlapping(checked.sources), *guessed, *noted)
 
 
 def note_training(run: Run, training: Training, progress: Progress) -> None:

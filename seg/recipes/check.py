@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from seg.config import Settings
-from seg.data.check import CheckReport, check_root
+from seg.data.checks.check import CheckReport, check_root
 from seg.overrides import load_organ
 from seg.progress import Progress, silent
 from seg.recipes.prepare import data_root

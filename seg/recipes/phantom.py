@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
 
-from seg.data.phantom_layouts import write_phantoms
+from seg.data.phantom.layouts import write_phantoms
 from seg.errors import UsageError
 
 

@@ -6,11 +6,11 @@ from pathlib import Path
 
 from seg.config import Organ, Settings
 from seg.data.cache import PreparedCase, prepare_case
-from seg.data.check import CheckReport, check_data
+from seg.data.checks.check import CheckReport, check_data
 from seg.data.discover import find_data
 from seg.data.fingerprint import Fingerprint, take_fingerprint
 from seg.data.organs import OrganSource, organ_sources, prediction_values
-from seg.data.phantom_layouts import embedded_data
+from seg.data.phantom.layouts import embedded_data
 from seg.data.plan import Plan, make_plan
 from seg.data.splits import SplitPlan, draw_split, refuse_leaks
 from seg.errors import DataError
@@ -48,6 +48,8 @@ class Prepared:
     train: tuple[PreparedCase, ...]
     validation: tuple[PreparedCase, ...]
     unlabelled: tuple[PreparedCase, ...]
+    modality_guessed: bool
+    """True where neither settings nor, for every channel, the data set say what intensities mean."""
 
 
 def _quiet(stage: str) -> Progress:
@@ -125,6 +127,7 @@ def prepare_checked(checked: Checked, settings: Settings, progress: Stage = _qui
     return Prepared(
         checked, fingerprint, plan,
         tuple(prepared[:first]), tuple(prepared[first:second]), tuple(prepared[second:]),
+        settings.data.modality == "auto",
     )  # fmt: skip
 
 

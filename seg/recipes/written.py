@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seg.atomic import write_text
-from seg.data.nifti import write_nifti
-from seg.data.picture import write_picture
+from seg.data.files.nifti import write_nifti
+from seg.data.files.picture import write_picture
 from seg.data.volume import CaseImage
 from seg.evaluate.predict import Probabilities
 from seg.records import Case

@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from torch.utils.tensorboard import SummaryWriter
 
+from seg.atomic import write_text
 from seg.runs import Run
 
 
@@ -22,7 +23,7 @@ class TrainingLog:
         self._keep_rows_before(start_step)
         self._curve = run.curve.open("a", encoding="utf-8")
         self._text = (run.folder / "log.txt").open("a", encoding="utf-8")
-        self._board = SummaryWriter(str(run.folder / "tensorboard")) if tensorboard else None
+        self._board = SummaryWriter(str(run.folder / "tensorboard"), purge_step=start_step + 1) if tensorboard else None
         self._console = console
         self._bar = Progress(
             TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[facts]}"),
@@ -72,7 +73,7 @@ class TrainingLog:
         if path.exists():
             rows = path.read_text(encoding="utf-8").splitlines(keepends=True)
             kept = [row for row in rows if row.endswith("\n") and json.loads(row)["step"] <= step]
-            path.write_text("".join(kept), encoding="utf-8")
+            write_text(path, "".join(kept))
 
 
 def duration(seconds: float) -> str:

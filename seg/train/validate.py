@@ -16,8 +16,9 @@ MOST_SLICES = 32
 
 
 def validation_dice(network: nn.Module, cases: Sequence[PreparedCase], plan: Plan, how: Inference) -> dict[str, float]:
-    """Mean over patients of the Dice per organ, and `mean` over organs; an organ without a reference is left out.
+    """Mean over patients of the Dice per organ, and `mean` over organs; an organ nobody has is left out.
 
+    A patient without the organ counts 0 where something is predicted, else not at all.
     Slices of one patient are pooled before the Dice is taken; patients count the same whatever their size.
     """
     overlap: dict[str, NDArray[np.float64]] = {}

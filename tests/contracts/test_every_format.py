@@ -7,13 +7,13 @@ import pytest
 
 from seg.config import Data
 from seg.data.discover import find_data, layouts
+from seg.data.files.nifti import read_nifti
+from seg.data.files.picture import read_picture
 from seg.data.formats.layout import Layout
-from seg.data.nifti import read_nifti
 from seg.data.organs import label_files, organ_mask, organ_sources
-from seg.data.phantom import PHANTOM_LABELS, Phantom, make_phantom
-from seg.data.phantom_files import WINDOW_HU
-from seg.data.phantom_layouts import write_phantoms
-from seg.data.picture import read_picture
+from seg.data.phantom.abdomen import PHANTOM_LABELS, Phantom, make_phantom
+from seg.data.phantom.files import WINDOW_HU
+from seg.data.phantom.layouts import write_phantoms
 from seg.overrides import load_organ
 from seg.records import Case, DataSet
 from seg.registry import FORMATS

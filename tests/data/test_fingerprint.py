@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from seg.config import Data, Organ, Prepare
+from seg.data.files.picture import write_picture
 from seg.data.fingerprint import Fingerprint, take_fingerprint
 from seg.data.organs import OrganSource
-from seg.data.picture import write_picture
 from seg.data.plan import Plan, make_plan, plan_from_json, plan_to_json
 from seg.errors import DataError, UsageError
 from seg.records import Case, DataSet
@@ -141,3 +141,8 @@ def test_a_plan_survives_json(tmp_path: Path) -> None:
     plan = _plan(_taken(_volume(tmp_path)))
     assert plan_from_json(plan_to_json(plan)) == plan
     assert plan.input_channels == 3
+
+
+def test_the_full_range_is_refused_for_scans_that_are_no_pictures(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="range"):
+        _plan(_taken(_volume(tmp_path)), intensity="range")

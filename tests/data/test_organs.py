@@ -230,3 +230,13 @@ def test_predictions_carry_the_organs_value_else_the_datas_else_a_number():
 def test_organs_never_share_a_value_in_predictions(values, expected):
     found = [OrganSource(f"organ{i}", one, ()) for i, one in enumerate(values)]
     assert prediction_values([Organ()] * 2, found) == expected
+
+
+def test_organs_that_share_labels_are_told() -> None:
+    from seg.data.organs import OrganSource, overlapping
+
+    liver, spleen = OrganSource("liver", (1, 2), ()), OrganSource("spleen", (2,), ())
+    (sentence,) = overlapping((liver, spleen))
+    assert "liver and spleen share labels" in sentence
+    assert overlapping((liver, OrganSource("spleen", (3,), ()))) == ()
+    assert overlapping((OrganSource("a", (), ("x",)), OrganSource("b", (), ("x", "y"))))

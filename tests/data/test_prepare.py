@@ -6,8 +6,8 @@ import pytest
 from seg.config import Data, Organ
 from seg.data.discover import find_data
 from seg.data.organs import organ_sources
-from seg.data.phantom import PHANTOM_LABELS
-from seg.data.phantom_layouts import write_phantoms
+from seg.data.phantom.abdomen import PHANTOM_LABELS
+from seg.data.phantom.layouts import write_phantoms
 from seg.data.plan import Intensity, Plan
 from seg.data.prepare import prepared_planes, resize, resize_masks, shown_plane, stack_neighbours
 from seg.data.volume import IGNORE, CaseImage, read_image, read_masks
@@ -111,8 +111,14 @@ def test_a_picture_for_people_is_windowed_to_eight_bits() -> None:
     assert shown.tolist() == [[0, 128, 255]]
 
 
-@pytest.mark.parametrize("orientation", ["RAS", "LPI", "PIR"])
-def test_labels_sent_to_the_network_grid_and_back_return_to_their_place(tmp_path: Path, orientation: str) -> None:
+# 1.7 mm is what prepare.spacing=auto plans here for 192 px; 2.6 mm is coarser than the scan along both axes.
+@pytest.mark.parametrize(
+    ("orientation", "spacing_mm", "least"),
+    [("RAS", 1.7, 0.99), ("LPI", 1.7, 0.99), ("PIR", 1.7, 0.99), ("PIR", 2.6, 0.97)],
+)
+def test_labels_sent_to_the_network_grid_and_back_return_to_their_place(
+    tmp_path: Path, orientation: str, spacing_mm: float, least: float
+) -> None:
     spacing = (4.0, 2.4, 1.7)
     root = write_phantoms(
         tmp_path / "in", "decathlon", labelled=1, unlabelled=0, size=(20, 110, 150), spacing_mm=spacing,
@@ -123,7 +129,7 @@ def test_labels_sent_to_the_network_grid_and_back_return_to_their_place(tmp_path
     sources = organ_sources(data_set, [organ], Data())
     image = read_image(case, Data())
     masks = read_masks(case, image, sources, None, Data())
-    plan = _plan(spacing=1.7)
+    plan = _plan(spacing=spacing_mm)
     labels = []
     for mask in masks:
         sent = resize((mask == 1).astype(np.float32), plan.plane_shape(mask.shape[1:], image.spacing_mm[1:]))
@@ -140,4 +146,4 @@ def test_labels_sent_to_the_network_grid_and_back_return_to_their_place(tmp_path
     assert back.header.get_xyzt_units() == scan.header.get_xyzt_units()
     reference = np.asarray(own.dataobj) == PHANTOM_LABELS["liver"]
     restored = np.asarray(back.dataobj) == PHANTOM_LABELS["liver"]
-    assert 2 * (reference & restored).sum() / (reference.sum() + restored.sum()) >= 0.99
+    assert 2 * (reference & restored).sum() / (reference.sum() + restored.sum()) >= least

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 from seg.config import Data
+from seg.data.files.picture import write_picture
 from seg.data.organs import OrganSource
-from seg.data.picture import write_picture
 from seg.data.volume import IGNORE, read_image, read_masks
 from seg.errors import DataError
 from seg.records import Case

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from seg.data.picture import write_picture
+from seg.data.files.picture import write_picture
 from seg.evaluate.metrics.masks import MaskPair
 
 RandomPair = tuple[np.ndarray, np.ndarray, tuple[float, float, float]]

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from seg.config import Settings
-from seg.data.picture import write_picture
+from seg.data.files.picture import write_picture
 from seg.errors import DataError, UsageError
 from seg.overrides import validate
 from seg.recipes.evaluate import evaluate
@@ -161,7 +161,7 @@ def test_volumes_and_pictures_of_unknown_size_have_no_common_unit(write, tmp_pat
 @pytest.mark.parametrize("layout", ["pictures", "nifti", "decathlon", "nnunet", "totalsegmentator"])
 def test_a_data_set_in_any_layout_is_a_reference(layout, tmp_path):
     from seg.data.discover import find_data
-    from seg.data.phantom_layouts import write_phantoms
+    from seg.data.phantom.layouts import write_phantoms
 
     root = write_phantoms(
         tmp_path / "data", layout, labelled=2, unlabelled=1, size=(8, 32, 32), spacing_mm=(10.0, 10.0, 10.0)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from seg.data.phantom_layouts import write_phantoms
+from seg.data.phantom.layouts import write_phantoms
 from seg.errors import CheckpointError, DataError, UsageError
 from seg.recipes.predict import predict
 from seg.runs import Run
