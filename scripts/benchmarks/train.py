@@ -146,8 +146,9 @@ def main() -> dict[str, Any]:
         folder = Path(name)
         write_phantoms(folder / "pictures", "pictures", labelled=8, unlabelled=0, organ="liver")
         words = [
-            "model.weights=none", f"runs.folder={folder}/runs", f"train.steps={10 + given.steps}", "train.validations=1",
-            "prepare.size_px=192", f"data.root={folder}/pictures", "data.labels={liver:[1]}", *given.words,
+            "model.weights=none", f"runs.folder={folder}/runs", f"train.steps={10 + given.steps}",
+            "train.validations=1", "prepare.size_px=192",
+            f"data.root={folder}/pictures", "data.labels={liver:[1]}", *given.words,
         ]  # fmt: skip
         settings = resolve(words)
         prepared = prepare(settings)
