@@ -57,7 +57,8 @@ def scan(canvas: Canvas, key: tuple[int, int], scanner: Scanner) -> Field:
     hu = machine.gain * hu + inside * (machine.offset_hu - machine.cupping_hu * depth)
     # Smaller voxels catch fewer photons; reconstruction smooths part of that away.
     dose = rng.uniform(*machine.noise_hu) * (_USUAL_VOXEL_MM3 / float(np.prod(canvas.spacing_mm))) ** 0.25
-    return hu + np.float32(dose) * (0.55 + 0.65 * depth) * _grain(rng, canvas, machine.grain_mm)
+    scanned: Field = hu + np.float32(dose) * (0.55 + 0.65 * depth) * _grain(rng, canvas, machine.grain_mm)
+    return scanned
 
 
 def _towards_middle(canvas: Canvas) -> Field:
@@ -74,7 +75,8 @@ def _grain(rng: np.random.Generator, canvas: Canvas, grain_mm: float) -> Field:
     fine = [0.25, grain_mm / canvas.spacing_mm[1] * 0.7, grain_mm / canvas.spacing_mm[2] * 0.7]
     wide = [0.25, fine[1] * 3 + 0.8, fine[2] * 3 + 0.8]
     grain = gaussian_filter(white, fine, truncate=3) - np.float32(0.8) * gaussian_filter(white, wide, truncate=2.5)
-    return grain / np.float32(grain.std() + 1e-6)
+    scaled: Field = grain / np.float32(grain.std() + 1e-6)
+    return scaled
 
 
 def draw_table(canvas: Canvas, width_mm: float, back_mm: float) -> None:
