@@ -77,7 +77,9 @@ def train(
     if run is None:
         return
     scores = run.evaluation()
-    if scores is not None:
+    if scores is None:
+        typer.echo("No patient was kept back, so nothing says how good this model is.")
+    else:
         _print_scores(scores)
     typer.echo(f"Run: {run.folder}")
 

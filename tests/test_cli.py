@@ -204,7 +204,8 @@ def test_train_hands_everything_to_the_function_of_that_name(monkeypatch, capsys
 def test_train_says_where_the_run_lies(monkeypatch, capsys):
     monkeypatch.setattr(api, "train", lambda **options: Run(Path("runs/liver-1")))
     assert main(["train"]) == 0
-    assert capsys.readouterr().out == "Run: runs/liver-1\n"
+    shown = capsys.readouterr().out
+    assert shown == "No patient was kept back, so nothing says how good this model is.\nRun: runs/liver-1\n"
 
 
 def test_report_says_where_the_page_lies(monkeypatch, capsys):

@@ -17,6 +17,12 @@ TOLERATED_VOXELS = 0.1
 """Two grids whose corners lie apart by up to this share of a voxel are the same, told apart by rounding alone."""
 
 
+MOST_VALUES = 150
+"""Label maps of whole bodies have about 118 values; a grey picture or a CT has more than this."""
+
+_SAMPLED_FROM = 1_000_000
+
+
 @dataclass(frozen=True, eq=False)
 class LabelStack:
     """Label arrays (z, y, x) in the canonical view, all of one shape."""
@@ -39,13 +45,17 @@ def read_stack(files: Mapping[str, Sequence[str | Path]], settings: Data) -> Lab
     """Read the label files of one case; DataError where one is broken or they do not share a grid."""
     first = str(next(iter(files.values()))[0])
     if not first.lower().endswith(EXTENSIONS):
-        return _stacked([read_picture(Path(path), labels=True) for path in files[""]])
+        planes = [read_picture(Path(path), labels=True) for path in files[""]]
+        for plane, path in zip(planes, files[""], strict=True):
+            _refuse_intensities(plane, str(path))
+        return _stacked(planes)
     arrays: dict[str, AnyArray] = {}
     grid: Grid | None = None
     for name, (path,) in files.items():
         scan = read_nifti(Path(path), trust=settings.trust, labels=True)
         grid = grid or scan.grid
         check_grids(scan.grid, str(path), grid, first)
+        _refuse_intensities(scan.voxels, str(path))
         arrays[name] = scan.grid.to_canonical(scan.voxels)
     return LabelStack(arrays, grid)
 
@@ -61,6 +71,7 @@ def read_slices_like(paths: Sequence[Path | None], reference: LabelStack, files:
         plane = np.zeros(shape, dtype=np.uint8) if path is None else read_picture(path, labels=True)
         if plane.shape != shape:
             raise _differs(f"{plane.shape[1]} x {plane.shape[0]} pixels", f"{shape[1]} x {shape[0]}", str(path), file)
+        _refuse_intensities(plane, str(path))
         planes.append(plane)
     return _stacked(planes)
 
@@ -79,6 +90,15 @@ def check_grids(grid: Grid, path: str, expected: Grid, expected_path: str) -> No
             found=f"a grid displaced by {displacement:.2f} voxels against {expected_path}",
             expected=f"the same place in the patient, within {TOLERATED_VOXELS} voxels",
             fix="write the prediction on the grid of the reference", path=path, code="affine-differs",
+        )  # fmt: skip
+
+
+def _refuse_intensities(labels: AnyArray, path: str) -> None:
+    values = np.unique(labels[..., ::2, ::2] if labels.size > _SAMPLED_FROM else labels)
+    if len(values) > MOST_VALUES:
+        raise DataError(
+            found=f"{len(values)} different values, as in a scan", expected=f"a mask of at most {MOST_VALUES} labels",
+            fix="give the folder of the masks, not that of the scans", path=path, code="not-a-mask",
         )  # fmt: skip
 
 

@@ -68,8 +68,11 @@ def require_weights(settings: config.Model) -> None:
             raise _unavailable(settings.encoder, "none are published")
         if cached_file(published) is None and (reason := why_unreachable(published)):
             raise _unavailable(settings.encoder, reason)
-    elif settings.weights not in WORDS:
-        _weights_path(settings.weights)
+    elif settings.weights not in WORDS and not _weights_path(settings.weights).is_file():
+        raise CheckpointError(
+            found="no such file", expected="a .safetensors or .pth file", fix="correct model.weights",
+            path=settings.weights, code="weights-missing",
+        )  # fmt: skip
 
 
 def load_weights(network: nn.Module, settings: config.Model, channels: int) -> WeightReport:

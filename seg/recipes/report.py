@@ -66,8 +66,9 @@ def _times(numbers: list[float]) -> str:
 
 def decided(manifest: Manifest) -> tuple[str, ...]:
     """What the training decided by itself."""
-    kept = manifest.results.get("keep_largest", {})
-    tested = manifest.data.get("patients", {}).get("test")
+    patients = manifest.data.get("patients", {})
+    tested = patients.get("test")
+    kept = manifest.results.get("keep_largest", {}) if patients.get("validation") else {}
     nobody = () if tested else ("No patient was kept back, so nothing says how good this model is.",)
     return nobody + tuple(
         f"Small separate parts of {organ} are {'removed' if keep else 'kept'}, as the validation patients decided."

@@ -25,7 +25,7 @@ def console_stages(console: Console) -> Stage:
                 last = now
                 left = (now - start) / done * (total - done)
                 end = f" in {duration(now - start)}" if done == total else f", {duration(left)} left"
-                console.print(f"{stage}: {done} of {total}{end}", highlight=False, markup=False)
+                console.print(f"{stage}: {done} of {total}{end}", highlight=False, markup=False, soft_wrap=True)
 
         return listen
 

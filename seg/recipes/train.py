@@ -58,7 +58,8 @@ def train(
         print_plan(training, prepared, weights, console)
         return None
 
-    for line in (f"Weights: {weights.source}, {weights.summary()}", *(f"  {note}" for note in weights.notes)):
+    started = (f"Weights: {weights.source}, {weights.summary()}", *(f"  {note}" for note in weights.notes))
+    for line in started if resume is None else ():
         console.print(line, highlight=False, markup=False, soft_wrap=True)
     run = resume or create_run(settings)
     with locked(run):

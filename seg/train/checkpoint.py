@@ -57,6 +57,8 @@ def save_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
     """A safetensors file of contiguous CPU copies."""
     try:
         save_file({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}, path)
+        # The library makes files that only their owner may read; a run is shared like everything beside it.
+        path.chmod(0o644)
     except SafetensorError as error:
         # The library hides the system's error, which says that the disk is full.
         raise OSError(str(error)) from error

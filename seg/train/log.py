@@ -64,7 +64,7 @@ class TrainingLog:
 
     def say(self, sentence: str) -> None:
         """A line for the console and `log.txt`."""
-        self._console.print(sentence, highlight=False, markup=False)
+        self._console.print(sentence, highlight=False, markup=False, soft_wrap=True)
         self._text.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {sentence}\n")
         self._text.flush()
 

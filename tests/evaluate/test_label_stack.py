@@ -1,7 +1,9 @@
+import nibabel as nib
 import numpy as np
 import pytest
 
 from seg.config import Data
+from seg.data.files.picture import write_picture
 from seg.errors import DataError
 from seg.evaluate.label_stack import check_grids, read_slices_like, read_stack
 
@@ -58,3 +60,13 @@ def test_a_slice_without_prediction_is_empty_and_one_of_another_size_is_refused(
     wrong = write_slice(tmp_path / "wrong.png", np.ones((4, 4)))
     with pytest.raises(DataError, match=r"wrong.png: found 4 x 4 pixels; expected 4 x 3, as in r2"):
         read_slices_like([None, wrong], reference, ["r1", "r2"])
+
+
+def test_a_scan_is_not_taken_for_a_mask(tmp_path):
+    write_picture(tmp_path / "grey.png", np.arange(256, dtype=np.uint8).reshape(16, 16))
+    nib.save(nib.Nifti1Image(np.arange(512, dtype=np.int16).reshape(8, 8, 8), np.eye(4)), tmp_path / "ct.nii.gz")
+    for name in ("grey.png", "ct.nii.gz"):
+        with pytest.raises(DataError) as refused:
+            read_stack({"": [tmp_path / name]}, Data())
+        assert refused.value.code == "not-a-mask"
+        assert name in str(refused.value)

@@ -226,3 +226,15 @@ def test_weights_that_are_not_there_are_noticed_before_the_data_are_read(small_w
         train(resolve([*small_words, "model.weights=imagnet"]), console=QUIET)
     with pytest.raises(UsageError, match="resnet50"):
         train(resolve([*small_words, "model.encoder=resnet51"]), console=QUIET)
+
+
+def test_a_weight_file_that_is_not_there_is_noticed_before_the_data_are_read(small_words, monkeypatch) -> None:
+    from seg.errors import CheckpointError
+
+    monkeypatch.setattr(recipe, "check_and_split", lambda *_: pytest.fail("the data were read"))
+    with pytest.raises(CheckpointError, match=r"nofile\.pth: found no such file"):
+        train(resolve([*small_words, "model.weights=nofile.pth"]), console=QUIET)
+
+
+def test_model_files_can_be_read_by_those_who_may_read_the_run(finished: Run) -> None:
+    assert finished.model.stat().st_mode & 0o044 == 0o044
