@@ -23,10 +23,21 @@ LEVELS: list[list[set[str]]] = [
     [{"transfer"}, {"evaluate"}],
     [{"data"}, {"models"}, {"losses"}],
     [{"runs"}],
-    [{"config", "overrides", "schema", "values", "registry", "atomic"}],
+    [{"config", "overrides", "schema", "values", "registry", "atomic", "digest"}],
     [{"types", "records", "errors", "progress"}],
 ]
-WITHOUT_TORCH = ("cli", "completion", "console", "config", "overrides", "schema", "values", "registry", "atomic")
+WITHOUT_TORCH = (
+    "cli",
+    "completion",
+    "console",
+    "config",
+    "overrides",
+    "schema",
+    "values",
+    "registry",
+    "atomic",
+    "digest",
+)
 WITHOUT_TORCH += ("runs", "types", "records", "errors", "progress", "report", "__init__", "__main__")
 DRAWERS = {"utils", "util", "helpers", "helper", "common", "misc", "base"}
 RECORDS = {"format": "LAYOUT", "metric": "METRIC", "loss": "LOSS", "strategy": "COMPONENT"}

@@ -17,6 +17,7 @@ from seg.data.organs import OrganSource
 from seg.data.plan import Plan, plan_to_json
 from seg.data.prepare import prepared_planes, resize_masks
 from seg.data.volume import IGNORE, read_image, read_masks
+from seg.digest import file_sha256, json_sha256
 from seg.records import Case, DataSet
 
 _VERSION = "1"
@@ -95,9 +96,9 @@ def _make(
             "contiguous": image.contiguous,
             "labelled": case.labelled,
             "organ_slices": [z for z, mask in enumerate(masks) if (mask == 1).any()],
-            "sha256": {path.name: _sha256(path) for path in sorted(temporary.glob("*.npy"))},
+            "sha256": {path.name: file_sha256(path) for path in sorted(temporary.glob("*.npy"))},
         }
-        (temporary / "entry.json").write_text(json.dumps({"entry": entry, "sha256": _digest(entry)}))
+        (temporary / "entry.json").write_text(json.dumps({"entry": entry, "sha256": json_sha256(entry)}))
     return entry
 
 
@@ -114,18 +115,9 @@ def _intact_entry(folder: Path) -> dict[str, Any] | None:
     try:
         signed = json.loads((folder / "entry.json").read_text())
         entry: dict[str, Any] = signed["entry"]
-        intact = signed["sha256"] == _digest(entry) and all(
-            _sha256(folder / name) == digest for name, digest in entry["sha256"].items()
+        intact = signed["sha256"] == json_sha256(entry) and all(
+            file_sha256(folder / name) == digest for name, digest in entry["sha256"].items()
         )
     except (OSError, ValueError, KeyError, TypeError):
         return None
     return entry if intact else None
-
-
-def _digest(entry: dict[str, Any]) -> str:
-    return hashlib.sha256(json.dumps(entry, sort_keys=True).encode()).hexdigest()
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,6 +1,5 @@
 """Read a file of weights that may be broken or hostile."""
 
-import hashlib
 import os
 import subprocess
 import sys
@@ -13,6 +12,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
+from seg.digest import file_sha256
 from seg.errors import CheckpointError
 from seg.models import unpickle
 
@@ -53,12 +53,6 @@ def read_weight_file(path: Path, *, limit_s: float = PICKLE_LIMIT_S) -> WeightFi
     if broken:
         raise _refused(path, f"values that are not finite in {', '.join(broken[:3])}", "weights-not-finite")
     return WeightFile(tensors, sha256)
-
-
-def file_sha256(path: Path) -> str:
-    """The sha256 of a file, in hexadecimal digits."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _finite(values: Tensor) -> bool:

@@ -9,11 +9,12 @@ from typing import Literal
 from torch import Tensor, nn
 
 from seg import config
+from seg.digest import file_sha256
 from seg.errors import CheckpointError, UsageError, nearest
 from seg.models.encoders import build_parts, check_encoder_name
 from seg.models.hub import Published, cache_only, cached_file, published_weights, why_unreachable
 from seg.models.matching import adapted, first_convolution, match_names
-from seg.models.weight_files import PICKLED, SAFE, file_sha256, read_weight_file
+from seg.models.weight_files import PICKLED, SAFE, read_weight_file
 
 WORDS = ("imagenet", "none", "auto")
 ENOUGH = 0.9

@@ -1,12 +1,10 @@
 """What a run's manifest says of its beginning, its training and its end."""
 
 import dataclasses
-import hashlib
 import json
 import resource
 import sys
 from collections import Counter
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,6 +15,7 @@ from seg.config import Settings
 from seg.data.organs import overlapping
 from seg.data.plan import plan_to_json
 from seg.data.splits import save_split
+from seg.digest import file_sha256
 from seg.errors import DataError
 from seg.models.weights import WeightReport
 from seg.recipes.judge import Judged
@@ -126,7 +125,7 @@ def note_training(run: Run, training: Training, progress: Progress) -> None:
             "skipped_steps": training.precision.skipped_steps,
             "device": training.device.type,
             "peak_memory_mb": peak_memory_mb(training.device),
-            "model_sha256": sha256(run.model),
+            "model_sha256": file_sha256(run.model),
         }
     )
 
@@ -153,9 +152,3 @@ def peak_memory_mb(device: torch.device) -> int:
         return int(torch.cuda.max_memory_allocated() / 1e6)  # gpu-only
     unit = 1 if sys.platform == "darwin" else 1024
     return int(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6)
-
-
-def sha256(path: Path) -> str:
-    """Of a file's bytes."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -14,10 +14,10 @@ from seg.config import Settings
 from seg.data.dataset_json import entry, read_declaration
 from seg.data.discover import find_data
 from seg.data.volume import read_image
+from seg.digest import file_sha256
 from seg.errors import DataError, SegError, UsageError
 from seg.evaluate.predict import Probabilities
 from seg.overrides import merge, parse_words, split_lists, validate
-from seg.recipes.bookkeeping import sha256
 from seg.recipes.stages import console_stages
 from seg.recipes.trained import Trained, load_trained, predict_labels
 from seg.recipes.written import LABEL_TABLE, prediction_files, write_label_table, write_prediction, write_probabilities
@@ -92,7 +92,7 @@ def open_card(run: Run, settings: Settings, output: Path) -> dict[str, Any]:
     """
     predict = settings.predict.model_dump(mode="json", exclude={"batch_size"})
     reading = settings.data.model_dump(mode="json", include={"spacing_mm", "trust", "nan_to"})
-    card = {"run": run.name, "model_sha256": sha256(run.model), "predict": predict, "data": reading}
+    card = {"run": run.name, "model_sha256": file_sha256(run.model), "predict": predict, "data": reading}
     path = output / _CARD
     scans: dict[str, str] = {}
     if path.exists():
@@ -137,7 +137,7 @@ def claim(case: Case, card: dict[str, Any], output: Path) -> bool:
 def _content(case: Case) -> str:
     """A hash of the bytes of all its files; a file that is not there has none, and is reported when it is read."""
     files = [Path(file) for channel in case.channels for file in channel]
-    return hashlib.sha256("".join(sha256(file) if file.is_file() else "-" for file in files).encode()).hexdigest()
+    return hashlib.sha256("".join(file_sha256(file) if file.is_file() else "-" for file in files).encode()).hexdigest()
 
 
 def predict_one(trained: Trained, case: Case, settings: Settings, output: Path) -> None:

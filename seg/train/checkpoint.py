@@ -1,6 +1,5 @@
 """Everything a resume needs, in one folder that is complete and verified or not there at all."""
 
-import hashlib
 import json
 import shutil
 from collections.abc import Mapping
@@ -14,6 +13,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from seg.atomic import atomic_folder
+from seg.digest import file_sha256, json_sha256
 from seg.errors import CheckpointError
 
 SCHEMA = 1
@@ -46,7 +46,7 @@ def save_checkpoint(folder: Path, checkpoint: Checkpoint, keep: int = 1) -> Path
             save_tensors(temporary / f"{name}.safetensors", tensors)
         (temporary / "state.json").write_text(json.dumps(checkpoint.state, allow_nan=False))
         manifest = {"schema": SCHEMA, "step": checkpoint.step, "sha256": _digests(temporary)}
-        (temporary / "manifest.json").write_text(json.dumps({"manifest": manifest, "sha256": _signature(manifest)}))
+        (temporary / "manifest.json").write_text(json.dumps({"manifest": manifest, "sha256": json_sha256(manifest)}))
     _verify(place)
     for old in sorted(folder.glob("step-*"))[:-keep]:
         shutil.rmtree(old, ignore_errors=True)
@@ -87,7 +87,7 @@ def _verify(place: Path) -> dict[str, Any]:
     try:
         signed = json.loads((place / "manifest.json").read_text())
         manifest: dict[str, Any] = signed["manifest"]
-        intact, found = signed["sha256"] == _signature(manifest), _digests(place)
+        intact, found = signed["sha256"] == json_sha256(manifest), _digests(place)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise _damaged(place, f"manifest.json that cannot be understood ({error})") from None
     if not intact:
@@ -112,10 +112,6 @@ def _is_intact(place: Path) -> bool:
     return True
 
 
-def _signature(manifest: dict[str, Any]) -> str:
-    return hashlib.sha256(json.dumps(manifest, sort_keys=True).encode()).hexdigest()
-
-
 def _damaged(place: Path, why: str) -> CheckpointError:
     return CheckpointError(
         found=why, expected="a checkpoint as it was written", path=place, code="checkpoint-damaged",
@@ -124,12 +120,7 @@ def _damaged(place: Path, why: str) -> CheckpointError:
 
 
 def _digests(place: Path) -> dict[str, str]:
-    digests = {}
-    for path in sorted(place.iterdir()):
-        if path.name != "manifest.json":
-            with path.open("rb") as file:
-                digests[path.name] = hashlib.file_digest(file, "sha256").hexdigest()
-    return digests
+    return {path.name: file_sha256(path) for path in sorted(place.iterdir()) if path.name != "manifest.json"}
 
 
 def optimizer_tensors(optimizer: torch.optim.Optimizer) -> Tensors:

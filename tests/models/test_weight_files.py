@@ -10,9 +10,10 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+from seg.digest import file_sha256
 from seg.errors import CheckpointError
 from seg.models import unpickle, weight_files
-from seg.models.weight_files import file_sha256, read_weight_file
+from seg.models.weight_files import read_weight_file
 
 
 class Command:

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
+from seg.digest import json_sha256
 from seg.errors import CheckpointError, ResourceError
-from seg.train import checkpoint
 from seg.train.checkpoint import (
     Checkpoint,
     load_newest,
@@ -66,7 +66,7 @@ def test_when_all_are_damaged_the_error_names_the_file(tmp_path: Path) -> None:
 def test_a_checkpoint_of_another_format_is_refused(tmp_path: Path) -> None:
     place = save_checkpoint(tmp_path, _checkpoint(1))
     manifest = {**json.loads((place / "manifest.json").read_text())["manifest"], "schema": 99}
-    (place / "manifest.json").write_text(json.dumps({"manifest": manifest, "sha256": checkpoint._signature(manifest)}))
+    (place / "manifest.json").write_text(json.dumps({"manifest": manifest, "sha256": json_sha256(manifest)}))
     with pytest.raises(CheckpointError) as refused:
         load_newest(tmp_path)
     assert refused.value.code == "checkpoint-version"
