@@ -187,7 +187,7 @@ def _words(organ: str | Sequence[str], given: Given) -> tuple[str, ...]:
 def _resolved(words: Sequence[str], config: Sequence[AnyPath] = (), *, on_this_machine: bool = False) -> "Settings":
     """`on_this_machine` decides `preset=auto`, which means importing torch; mistakes are found before that."""
     from seg.overrides import resolve
-    from seg.registry import FORMATS, LOSSES, METRICS, STRATEGIES
+    from seg.registry import COMPONENTS, FORMATS, LOSSES, METRICS
 
     files = [Path(path) for path in config]
     resolved = resolve(words, files)
@@ -195,7 +195,7 @@ def _resolved(words: Sequence[str], config: Sequence[AnyPath] = (), *, on_this_m
         (FORMATS, [] if resolved.data.format == "auto" else [resolved.data.format]),
         (LOSSES, [resolved.loss.mask, resolved.loss.edge]),
         (METRICS, resolved.evaluate.metrics),
-        (STRATEGIES, resolved.strategy),
+        (COMPONENTS, resolved.components),
     )
     for point, names in chosen:
         for name in names:

@@ -69,8 +69,8 @@ class Data(Section):
     """Which affine to believe where a NIfTI file's two disagree; null refuses such files."""
     nan_to: Finite | None = None
     """Value that replaces voxels that are not finite; null refuses such files."""
-    labelled: Positive | None = None
-    """Use only so many labelled training patients, treat the others as unlabelled; null uses all."""
+    labelled: Annotated[int, Field(ge=0)] | None = None
+    """Use only so many labelled training patients, treat the others as unlabelled; null uses all, 0 none."""
     labelled_seed: Seed = 0
     """Which patients `data.labelled` draws."""
     workers: Annotated[int, Field(ge=0, le=64)] | None = None
@@ -198,6 +198,10 @@ class Train(Section):
     """Fewer steps where they alone would take longer; turned into steps after timing 25; validations come on top."""
     batch_size: Positive = 8
     """Slices in a step."""
+    unlabelled_batch_size: Positive | None = None
+    """Unlabelled slices beside them, where a strategy uses such; null means as many."""
+    source_batch_size: Positive | None = None
+    """Slices of the source's scans beside them, where a strategy uses such; null means as many."""
     foreground_fraction: Fraction = 0.67
     """At least this share of the slices of an epoch shows an organ, as far as there are any."""
     precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
@@ -259,6 +263,17 @@ class Runs(Section):
     """Name of this run; empty makes one from organ and date."""
 
 
+class Transfer(Section):
+    """Where knowledge comes from."""
+
+    source: tuple[Written, ...] = ()
+    """An organ (its best finished run), a run, a folder, a weight file, imagenet or none; the first gives the weights."""
+    parts: Literal["encoder", "encoder_decoder", "all"] = "all"
+    """Which parts of the source's network are taken over; heads only where organs agree or both models have one."""
+    via: tuple[Written, ...] = ()
+    """Organs to go through on the way from the source to the target."""
+
+
 class Settings(Section):
     """Everything a training needs; `seg train organ=liver --show-config` prints it resolved."""
 
@@ -267,13 +282,16 @@ class Settings(Section):
     preset: Written = "auto"
     """A file of configs/preset; auto takes gpu or cpu by what is there."""
     strategy: Names = ("supervised",)
-    """Components that decide what moves and what learns (`seg list strategies`)."""
+    """What moves and what learns; several combine (`seg list strategies`)."""
+    components: dict[str, dict[str, Any]] = {}
+    """What the strategies are made of and the knobs of each, written `<component>.<knob>=value`."""
     data: Data = Data()
     split: Split = Split()
     prepare: Prepare = Prepare()
     augment: Augment = Augment()
     model: Model = Model()
     loss: Loss = Loss()
+    transfer: Transfer = Transfer()
     optim: Optim = Optim()
     train: Train = Train()
     predict: Predict = Predict()

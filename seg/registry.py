@@ -50,6 +50,6 @@ class ExtensionPoint:
 FORMATS = ExtensionPoint("seg.data.formats", "format", base="layout")
 METRICS = ExtensionPoint("seg.evaluate.metrics", "metric", base="masks")
 LOSSES = ExtensionPoint("seg.losses", "loss")
-STRATEGIES = ExtensionPoint("seg.transfer", "strategy", base="component")
+COMPONENTS = ExtensionPoint("seg.transfer", "component", base="component")
 
-EXTENSION_POINTS = (FORMATS, METRICS, LOSSES, STRATEGIES)
+EXTENSION_POINTS = (FORMATS, METRICS, LOSSES, COMPONENTS)

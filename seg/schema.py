@@ -11,7 +11,7 @@ from pydantic.fields import FieldInfo
 
 from seg.config import Section, Settings
 
-TABLES = frozenset({"data.labels"})
+TABLES = frozenset({"data.labels", "components"})
 """Settings whose keys are free, so they count as one setting."""
 
 _PLAIN = {

@@ -36,6 +36,8 @@ class Batch:
     """(batch, 1, y, x) bool; where False, neither trained on nor scored."""
     where: tuple[str, ...]
     """Case and slice of each image."""
+    features: tuple[Tensor, ...] | None = None
+    """The encoder's maps where they were made before, as `SegNetwork.encode` gives them; images are not used then."""
 
     def to(self, device: torch.device, memory_format: torch.memory_format = torch.preserve_format) -> "Batch":
         """The batch on a device; copies from pinned memory do not block."""
@@ -44,11 +46,15 @@ class Batch:
             self.masks.to(device, non_blocking=True),
             self.valid.to(device, non_blocking=True),
             self.where,
+            None if self.features is None else tuple(f.to(device, non_blocking=True) for f in self.features),
         )
 
     def pin_memory(self) -> "Batch":
         """Called by the loader before a copy to a GPU."""
-        return Batch(self.images.pin_memory(), self.masks.pin_memory(), self.valid.pin_memory(), self.where)
+        features = None if self.features is None else tuple(feature.pin_memory() for feature in self.features)
+        return Batch(
+            self.images.pin_memory(), self.masks.pin_memory(), self.valid.pin_memory(), self.where, features
+        )
 
 
 class SliceDataset(Dataset[Item]):

@@ -1,5 +1,6 @@
 """The network: an encoder, a decoder, a mask head and an edge head, each reachable on its own."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -54,10 +55,13 @@ class SegNetwork(nn.Module):
 
     def forward(self, images: Tensor) -> Output:
         """Images (b, channels, y, x), floating and about in [0, 1], to logits; y and x multiples of 32."""
-        features = self.encode(images)
-        decoded = self.decode(features)
+        return self.read(self.encode(images))
+
+    def read(self, features: Sequence[Tensor]) -> Output:
+        """What decoder and heads make of the result of `encode`."""
+        decoded = self.decode(list(features))
         edges = None if self.edge_head is None else self.edge_head(decoded)
-        return Output(masks=self.mask_head(decoded), edges=edges, features=features, decoded=decoded)
+        return Output(masks=self.mask_head(decoded), edges=edges, features=list(features), decoded=decoded)
 
     def encode(self, images: Tensor) -> list[Tensor]:
         """Everything `decode` needs, highest resolution first.

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
+from seg.data.dataset import Batch
 from seg.data.streams import Batches, StreamSettings, stream_batches
 from seg.errors import TrainingError
 from seg.runs import Run
@@ -57,10 +58,14 @@ def fit(training: Training, run: Run, log: TrainingLog, progress: Progress) -> P
 def take_step(training: Training, batches: Batches, step: int) -> dict[str, Tensor]:
     """Forward, losses, backward and update; returns the detached terms as `loss/<name>` and their sum as `loss`."""
     network, precision = training.network.train(), training.precision
+    progress = step / training.total_steps
+    for component in training.components:
+        component.set_mode(network, progress)
+        batches = component.change(batches, step)
     # Dropout draws from torch's global random numbers; tied to the step, a resumed run repeats them.
     torch.manual_seed(training.settings.train.seed * 1_000_003 + step)
     layout = torch.channels_last if training.settings.train.channels_last else torch.contiguous_format
-    forward = Forward(network, {name: batch.to(training.device, layout) for name, batch in batches.items()})
+    forward = Forward(network, {name: batch.to(training.device, layout) for name, batch in batches.items()}, progress)
 
     terms: dict[str, Tensor] = {}
     with precision.autocast():
@@ -72,7 +77,7 @@ def take_step(training: Training, batches: Batches, step: int) -> dict[str, Tens
 
     precision.backward(loss)
     try:
-        stepped = precision.step(network, training.optimizer)
+        stepped = precision.step(training.optimizer)
     except FloatingPointError:
         raise _not_finite("a gradient", terms, batches, step) from None
     if stepped:
@@ -99,7 +104,22 @@ def _batches(training: Training, start: int) -> Iterator[Batches]:
         workers=workers,
         pin_memory=training.device.type == "cuda",
     )
-    return stream_batches(training.cases, training.batch_sizes, range(start, training.total_steps), shared)
+    steps = range(start, training.total_steps)
+    own = own_batches(training, steps)
+    left = {stream: size for stream, size in training.batch_sizes.items() if stream not in own}
+    for loaded in stream_batches(training.cases, left, steps, shared):
+        yield {**loaded, **{stream: next(batches) for stream, batches in own.items()}}
+
+
+def own_batches(training: Training, steps: range) -> dict[str, Iterator[Batch]]:
+    """The streams whose batches a component makes itself."""
+    found: dict[str, Iterator[Batch]] = {}
+    for component in training.components:
+        for stream, size in training.batch_sizes.items():
+            batches = component.batches(stream, steps, size)
+            if batches is not None:
+                found[stream] = batches
+    return found
 
 
 def _log_step(

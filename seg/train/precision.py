@@ -64,14 +64,15 @@ class Precision:
         """Gradients of the (scaled) loss."""
         torch.autograd.backward(self._scaler.scale(loss))
 
-    def step(self, network: nn.Module, optimizer: torch.optim.Optimizer) -> bool:
-        """Clip and step; False when the step was skipped because a gradient overflowed in fp16.
+    def step(self, optimizer: torch.optim.Optimizer) -> bool:
+        """Clip and step everything that the optimiser moves; False when the step was skipped because a gradient overflowed in fp16.
 
         Raises FloatingPointError, with nothing moved, when a gradient is not finite without scaling.
         """
         self._scaler.unscale_(optimizer)
         limit = self._clip_norm or float("inf")
-        norm = torch.nn.utils.clip_grad_norm_(network.parameters(), limit, foreach=True)
+        moved = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+        norm = torch.nn.utils.clip_grad_norm_(moved, limit, foreach=True)
         finite = bool(torch.isfinite(norm))
         if not finite and self.name != "fp16":
             optimizer.zero_grad(set_to_none=True)

@@ -60,12 +60,12 @@ def restore(training: Training, run: Run, progress: Progress) -> Progress:
 def write_best(training: Training, run: Run) -> None:
     """Keep the predicting weights as the run's model."""
     with atomic_file(run.model) as temporary:
-        save_tensors(temporary, training.predictor.state_dict())
+        save_tensors(temporary, training.exported())
 
 
 def write_last(training: Training, run: Run) -> None:
     """Keep the predicting weights as the run's last ones; they are the model too where nothing was validated."""
     with atomic_file(run.last) as temporary:
-        save_tensors(temporary, training.predictor.state_dict())
+        save_tensors(temporary, training.exported())
     if not training.validation or not run.model.exists():
         write_best(training, run)

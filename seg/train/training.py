@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from seg.config import Settings
 from seg.data.cache import PreparedCase
@@ -16,6 +16,7 @@ from seg.models.network import SegNetwork
 from seg.models.weights import WeightReport
 from seg.train.precision import Precision
 from seg.train.schedule import make_optimizer
+from seg.transfer._groups import encoder_and_rest
 from seg.transfer.component import Component, ParameterGroup
 
 
@@ -67,6 +68,7 @@ class Training:
 
     def set_length(self, total_steps: int) -> None:
         """Fit the averages to a run of so many steps, which a time budget may make fewer than the settings say."""
+        self.total_steps = total_steps
         if self.ema is not None:
             half_life = self.settings.train.ema_half_life * total_steps
             self.ema.decay = decay_from_half_life(half_life)
@@ -74,8 +76,19 @@ class Training:
             self.ema.update_every = max(1, round(half_life / 8))
 
     def _parameter_groups(self) -> list[ParameterGroup]:
-        opinions = [component.prepare(self.network, self.start) for component in self.components]
-        return [groups for groups in opinions if groups is not None][-1]
+        for component in self.components:
+            component.prepare(self.network, self.start)
+        opinions = [component.groups(self.network, self.start) for component in self.components]
+        decided = [groups for groups in opinions if groups is not None]
+        groups = decided[-1] if decided else encoder_and_rest(self.network, 1.0)
+        return [*groups, *(own for component in self.components for own in component.own_groups())]
+
+    def exported(self) -> dict[str, Tensor]:
+        """The predicting weights as a plain network of the settings can load them."""
+        tensors: dict[str, Tensor] = self.predictor.state_dict()
+        for component in self.components:
+            tensors = component.exported(self.predictor, tensors)
+        return tensors
 
     @property
     def predictor(self) -> nn.Module:

@@ -1,38 +1,58 @@
-"""The seam: what a strategy component may change. It never owns the loop; it answers four questions.
+"""The seam: what a strategy component may change. It never owns the loop; it answers questions about data, network,
+learning and keeping, each with a default.
 
 A component is one file of this package with `COMPONENT`, a ComponentInfo. Components combine by being listed.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal
 
 import torch
 from torch import Tensor
 
-from seg.config import Settings
+from seg.config import Section, Settings
+from seg.data.cache import PreparedCase
 from seg.data.dataset import Batch
+from seg.data.plan import Plan
 from seg.models.network import Output, SegNetwork
+from seg.models.norms import statistics_held
 from seg.models.weights import WeightReport
 
 Level = Literal["structure", "feature", "parameter", "instance", "relation", "none"]
+Need = Literal["labels", "unlabelled", "source model", "source scans"]
 
 
 class Forward:
     """One step's passes through the learning network: each stream at most once, however many terms need it."""
 
-    def __init__(self, network: SegNetwork, batches: Mapping[str, Batch]) -> None:
-        """`batches` are on the network's device already."""
+    def __init__(self, network: SegNetwork, batches: Mapping[str, Batch], progress: float = 0.0) -> None:
+        """`batches` are on the network's device already; `progress` is the share of the steps that is done."""
         self.network = network
         self.batches = batches
+        self.progress = progress
         self._outputs: dict[str, Output] = {}
 
+    @property
+    def target(self) -> str:
+        """The stream of the target domain that is there: `labelled`, else `unlabelled`, else `source` alone."""
+        return next(stream for stream in ("labelled", "unlabelled", "source") if stream in self.batches)
+
     def output(self, stream: str) -> Output:
-        """The network's output for a stream's images."""
+        """The network's output for a stream's images.
+
+        Only the target's stream moves running norm statistics: predictions are made on target scans, and a mixture
+        with the source's statistics would fit neither.
+        """
         if stream not in self._outputs:
-            found: Output = self.network(self.batches[stream].images)
-            self._outputs[stream] = found
+            with statistics_held(self.network, stream != self.target):
+                self._outputs[stream] = self._pass(self.batches[stream])
         return self._outputs[stream]
+
+    def _pass(self, batch: Batch) -> Output:
+        found: Output = self.network(batch.images) if batch.features is None else self.network.read(batch.features)
+        return found
 
 
 @dataclass(frozen=True)
@@ -46,30 +66,81 @@ class ParameterGroup:
     weight_decay: bool = True
 
 
+@dataclass(frozen=True)
+class Source:
+    """The model that knowledge comes from, where it is one that segments."""
+
+    organs: tuple[str, ...]
+    """What its heads predict, in order; empty for a model that predicts no organ."""
+    load: Callable[[], SegNetwork]
+    """A new copy on the CPU, in evaluation mode, without gradients."""
+
+
+@dataclass(frozen=True)
+class Task:
+    """What a component is made for; everything that is known before the first step."""
+
+    settings: Settings
+    plan: Plan
+    cases: Mapping[str, Sequence[PreparedCase]]
+    """Every stream there is data for: `labelled`, `unlabelled`, `source`."""
+    source: Source | None
+    source_organs: tuple[str, ...]
+    """What the masks of the `source` stream show, in order."""
+    cache: Path
+    """Folder for what is costly to make again; entries are keyed by content."""
+
+
 class Component:
     """One part of a strategy; abstract, with a default answer to every question."""
 
     def streams(self) -> tuple[str, ...]:
-        """Which streams the loader must deliver."""
-        return ("labelled",)
+        """Data: which streams the loader must deliver."""
+        return ()
 
-    def prepare(self, network: SegNetwork, start: WeightReport) -> list[ParameterGroup] | None:
-        """What learns at which rate, given what the weights came from; None leaves it to the other components."""
+    def batches(self, stream: str, steps: range, batch_size: int) -> Iterator[Batch] | None:
+        """Data: own batches of a stream for these steps; None leaves them to the loader."""
         return None
 
+    def change(self, batches: dict[str, Batch], step: int) -> dict[str, Batch]:
+        """Data: the batches of a step, on the CPU, before the network sees them; random by (seed, step) only."""
+        return batches
+
+    def prepare(self, network: SegNetwork, start: WeightReport) -> None:
+        """Network: change or remember what is there before the first step; also called before a resume."""
+
+    def groups(self, network: SegNetwork, start: WeightReport) -> list[ParameterGroup] | None:
+        """Network: what learns at which rate; None leaves it to the others. The last component listed decides."""
+        return None
+
+    def own_groups(self) -> list[ParameterGroup]:
+        """Network: parameters of the component's own, such as a discriminator's."""
+        return []
+
+    def set_mode(self, network: SegNetwork, progress: float) -> None:
+        """Network: called after `network.train()` before every step; what is frozen has to be said here again."""
+
     def losses(self, forward: Forward, step: int) -> dict[str, Tensor]:
-        """Loss terms by name, weighted; the loop sums, logs and checks them."""
+        """Learning: loss terms by name, weighted; the loop sums, logs and checks them."""
         return {}
 
     def after_step(self, network: SegNetwork, step: int) -> None:
-        """What follows an optimiser step that was taken; never called for a skipped one."""
+        """Learning: what follows an optimiser step that was taken; never called for a skipped one."""
+
+    def exported(self, network: torch.nn.Module, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Keeping: `tensors` of the predicting `network` as a plain SegNetwork of the settings can load them."""
+        return tensors
 
     def state_dict(self) -> dict[str, Tensor]:
-        """Everything a resume must restore."""
+        """Keeping: everything a resume must restore, its own modules included."""
         return {}
 
     def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
-        """Restore what `state_dict` gave."""
+        """Keeping: restore what `state_dict` gave."""
+
+
+class NoSettings(Section):
+    """For components without knobs."""
 
 
 @dataclass(frozen=True)
@@ -82,9 +153,9 @@ class ComponentInfo:
     """What moves from the source."""
     learns: str
     """What learns on the target."""
-    needs: tuple[str, ...]
-    """`labels`, `unlabelled`, `source`."""
+    needs: tuple[Need, ...]
     paper: str
-    make: Callable[[Settings], Component]
-    settings: Mapping[str, Any]
-    """Its knobs with their defaults."""
+    make: Callable[[Task, Any], Component]
+    """From the task and the component's own settings, an instance of `settings`."""
+    settings: type[Section] = NoSettings
+    """Its knobs: written `<component>.<knob>=value` on the command line."""

@@ -3,14 +3,14 @@
 from collections.abc import Callable
 
 from torch import Tensor
-from torch.nn import Parameter
 
 from seg.config import Settings
 from seg.models.edges import boundary_band
 from seg.models.network import SegNetwork
 from seg.models.weights import WeightReport
 from seg.registry import LOSSES
-from seg.transfer.component import Component, ComponentInfo, Forward, ParameterGroup
+from seg.transfer._groups import encoder_and_rest
+from seg.transfer.component import Component, ComponentInfo, Forward, NoSettings, ParameterGroup, Task
 
 _LossFunction = Callable[[Tensor, Tensor, Tensor], Tensor]
 
@@ -24,14 +24,13 @@ class Supervised(Component):
         self._mask_loss: _LossFunction = LOSSES.load(settings.loss.mask).LOSS.compute
         self._edge_loss: _LossFunction = LOSSES.load(settings.loss.edge).LOSS.compute
 
-    def prepare(self, network: SegNetwork, start: WeightReport) -> list[ParameterGroup]:
+    def streams(self) -> tuple[str, ...]:
+        """Labelled slices of the target."""
+        return ("labelled",)
+
+    def groups(self, network: SegNetwork, start: WeightReport) -> list[ParameterGroup]:
         """Encoder and rest, each with and without weight decay."""
-        factor = self._settings.optim.encoder_lr_factor if start.rows else 1.0
-        rest = [p for name, p in network.named_parameters() if not name.startswith("encoder.")]
-        return [
-            *_by_decay("encoder", list(network.encoder.parameters()), factor),
-            *_by_decay("decoder and heads", rest, 1.0),
-        ]
+        return encoder_and_rest(network, self._settings.optim.encoder_lr_factor if start.rows else 1.0)
 
     def losses(self, forward: Forward, step: int) -> dict[str, Tensor]:
         """`mask` and, where the network has an edge head, `edge`."""
@@ -43,12 +42,8 @@ class Supervised(Component):
         return terms
 
 
-def _by_decay(name: str, parameters: list[Parameter], factor: float) -> list[ParameterGroup]:
-    # Vectors are biases and norm weights; decaying them only hurts.
-    matrices = [p for p in parameters if p.ndim > 1 and p.requires_grad]
-    vectors = [p for p in parameters if p.ndim <= 1 and p.requires_grad]
-    groups = [ParameterGroup(name, matrices, factor), ParameterGroup(f"{name}, no decay", vectors, factor, False)]
-    return [group for group in groups if group.parameters]
+def _make(task: Task, settings: NoSettings) -> Supervised:
+    return Supervised(task.settings)
 
 
 COMPONENT = ComponentInfo(
@@ -58,6 +53,5 @@ COMPONENT = ComponentInfo(
     learns="everything",
     needs=("labels",),
     paper="Ronneberger et al. 2015, U-Net",
-    make=Supervised,
-    settings={},
+    make=_make,
 )
