@@ -5,6 +5,7 @@ The verbs of the command line as functions, each with examples in its docstring:
     import seg
 
     run = seg.train("liver", {"data.root": "scans", "train.steps": 800})
+    run = seg.transfer("liver", "pancreas", {"data.root": "scans"})
     seg.predict(run, "new-scans", "predictions")
 
 Importing this costs next to nothing: torch is imported by the verb that needs it.
@@ -12,12 +13,23 @@ Importing this costs next to nothing: torch is imported by the verb that needs i
 
 import importlib
 
-# Three verbs have a package of their own name. Python binds a package to this name when it is first imported, which
+# Four verbs have a package of their own name. Python binds a package to this name when it is first imported, which
 # would replace the function; imported here, before the functions, they are bound once and for all.
-for _package in ("evaluate", "report", "train"):
+for _package in ("evaluate", "report", "train", "transfer"):
     importlib.import_module(f"seg.{_package}")
 
-from seg.api import check, evaluate, listing, phantom, predict, prepare, report, settings, train  # noqa: E402
+from seg.api import (  # noqa: E402
+    check,
+    evaluate,
+    listing,
+    phantom,
+    predict,
+    prepare,
+    report,
+    settings,
+    train,
+    transfer,
+)
 from seg.errors import SegError  # noqa: E402
 
 __all__ = [
@@ -31,4 +43,5 @@ __all__ = [
     "report",
     "settings",
     "train",
+    "transfer",
 ]

@@ -75,6 +75,56 @@ def train(
     return recipe.train(resolved, dry_run=dry_run, resume=going_on)
 
 
+def transfer(
+    source: str | Sequence[str],
+    target: str | Sequence[str],
+    given: Given = (),
+    *,
+    strategy: str | Sequence[str] = (),
+    via: str | Sequence[str] = (),
+    config: Sequence[AnyPath] = (),
+    dry_run: bool = False,
+) -> "Run | None":
+    """Train `target` from what `source` knows, and score it like `train`; `train(resume=...)` goes on with such a run.
+
+        run = seg.transfer("liver", "pancreas", {"data.root": "scans"}, strategy=["finetune", "edge"])
+
+    `source` is an organ (its best finished run), a run's name or folder, a weight file, `imagenet` or `none`; several
+    runs for the same organs may be listed. `strategy` defaults to `finetune` for a model and `supervised` otherwise.
+    Raises a SegError child as `train` does, and where the strategy lacks what it needs.
+    """
+    words = transfer_words(source, target, given, strategy, via)
+    resolved = transfer_settings(words, config)
+    from seg.recipes import transfer as recipe
+
+    return recipe.transfer(resolved, dry_run=dry_run)
+
+
+def transfer_words(
+    source: str | Sequence[str],
+    target: str | Sequence[str],
+    given: Given = (),
+    strategy: str | Sequence[str] = (),
+    via: str | Sequence[str] = (),
+) -> tuple[str, ...]:
+    """The words of the command line that a transfer means."""
+    named = {"transfer.source": source, "strategy": strategy, "transfer.via": via}
+    joined = {key: value if isinstance(value, str) else ",".join(value) for key, value in named.items()}
+    return (*_words(target, ()), *(f"{key}={text}" for key, text in joined.items() if text), *_words((), given))
+
+
+def transfer_settings(words: Sequence[str], config: Sequence[AnyPath] = ()) -> "Settings":
+    """Every setting of a transfer: what the network must share with its source comes from there."""
+    first = _resolved(words, config)
+    from seg.recipes.source import find_origins, taken_over
+
+    origins = find_origins(first)
+    chosen = any(word.startswith("strategy=") for word in words) or first.strategy != ("supervised",)
+    default = ("strategy=finetune",) if not chosen and any(origin.file for origin in origins) else ()
+    source = taken_over(origins[0]) if origins else {}
+    return _resolved((*default, *words), config, on_this_machine=True, source=source)
+
+
 def predict(run: "RunLike", source: AnyPath, output: AnyPath, given: Given = ()) -> "PredictOutcome":
     """Segment every scan below `source`, in any layout; masks lie on the scans' own grids below `output`.
 
@@ -184,13 +234,19 @@ def _words(organ: str | Sequence[str], given: Given) -> tuple[str, ...]:
     return (f"organ={names}", *words) if names else words
 
 
-def _resolved(words: Sequence[str], config: Sequence[AnyPath] = (), *, on_this_machine: bool = False) -> "Settings":
+def _resolved(
+    words: Sequence[str],
+    config: Sequence[AnyPath] = (),
+    *,
+    on_this_machine: bool = False,
+    source: Mapping[str, Any] | None = None,
+) -> "Settings":
     """`on_this_machine` decides `preset=auto`, which means importing torch; mistakes are found before that."""
     from seg.overrides import resolve
     from seg.registry import COMPONENTS, FORMATS, LOSSES, METRICS
 
     files = [Path(path) for path in config]
-    resolved = resolve(words, files)
+    resolved = resolve(words, files, source=source)
     chosen = (
         (FORMATS, [] if resolved.data.format == "auto" else [resolved.data.format]),
         (LOSSES, [resolved.loss.mask, resolved.loss.edge]),
@@ -201,7 +257,7 @@ def _resolved(words: Sequence[str], config: Sequence[AnyPath] = (), *, on_this_m
         for name in names:
             point.require(name)
     if on_this_machine and resolved.preset == "cpu" and _has_gpu():
-        resolved = resolve(words, files, auto_preset="gpu")
+        resolved = resolve(words, files, "gpu", source)
     return resolved
 
 

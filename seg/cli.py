@@ -74,14 +74,42 @@ def train(
         typer.echo(to_yaml(api.settings(given=words or (), config=config or ())), nl=False)
         return
     run = api.train(given=words or (), config=config or (), dry_run=dry_run, resume=resume, runs=runs)
-    if run is None:
+    if run is not None:
+        _print_run(run)
+
+
+@app.command(cls=ExplainsSettings)
+def transfer(
+    source: Annotated[
+        str,
+        typer.Option("--from", metavar="SOURCE", help="An organ, a run, a folder, a weight file, imagenet or none."),
+    ],
+    target: Annotated[str, typer.Option("--to", metavar="ORGAN", help="The organ with few labels (seg list organs).")],
+    words: Words = None,
+    strategy: Annotated[
+        str, typer.Option("--strategy", metavar="NAME,...", help="What moves and how (seg list strategies).")
+    ] = "",
+    via: Annotated[str, typer.Option("--via", metavar="ORGAN,...", help="Organs to go through on the way.")] = "",
+    config: Config = None,
+    show_config: Annotated[bool, typer.Option("--show-config", help="Print the resolved settings and stop.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Check source, data, model and one batch; print the plan.")
+    ] = False,
+    debug: Debug = False,
+) -> None:
+    """Train an organ with few labels from what another model knows.
+
+    The model is scored like any other; the report also says what was moved. `seg train --resume RUN` goes on with it.
+    """
+    if show_config:
+        from seg.overrides import to_yaml
+
+        chosen = api.transfer_words(source, target, words or (), strategy, via)
+        typer.echo(to_yaml(api.transfer_settings(chosen, config or ())), nl=False)
         return
-    scores = run.evaluation()
-    if scores is None:
-        typer.echo("No patient was kept back, so nothing says how good this model is.")
-    else:
-        _print_scores(scores)
-    typer.echo(f"Run: {run.folder}")
+    run = api.transfer(source, target, words or (), strategy=strategy, via=via, config=config or (), dry_run=dry_run)
+    if run is not None:
+        _print_run(run)
 
 
 @app.command()
@@ -214,6 +242,15 @@ def _print_findings(findings: Sequence[Any]) -> None:
     ordered = sorted(findings, key=lambda finding: order[finding.severity])
     columns = ("severity", "file", "found", "expected", "fix")
     print_table(columns, [(each.severity, each.path, each.found, each.expected, each.fix) for each in ordered])
+
+
+def _print_run(run: Any) -> None:
+    scores = run.evaluation()
+    if scores is None:
+        typer.echo("No patient was kept back, so nothing says how good this model is.")
+    else:
+        _print_scores(scores)
+    typer.echo(f"Run: {run.folder}")
 
 
 def _print_scores(evaluation: Any) -> None:

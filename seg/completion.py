@@ -95,10 +95,11 @@ def _values(key: str, text: str) -> Iterable[str]:
 def _names(kind: str) -> tuple[str, ...]:
     """Names alone: what `seg list` shows beside them would cost seconds of imports."""
     from seg.overrides import config_names
-    from seg.registry import FORMATS, LOSSES, METRICS, STRATEGIES
+    from seg.registry import COMPONENTS, FORMATS, LOSSES, METRICS
 
-    points = {"formats": FORMATS, "losses": LOSSES, "metrics": METRICS, "strategies": STRATEGIES}
-    return points[kind].names() if kind in points else config_names({"organs": "organ", "presets": "preset"}[kind])
+    points = {"formats": FORMATS, "losses": LOSSES, "metrics": METRICS, "components": COMPONENTS}
+    files = {"organs": "organ", "presets": "preset", "strategies": "strategy"}
+    return points[kind].names() if kind in points else config_names(files[kind])
 
 
 def _runs(word: str) -> tuple[str, ...]:

@@ -267,7 +267,7 @@ class Transfer(Section):
     """Where knowledge comes from."""
 
     source: tuple[Written, ...] = ()
-    """An organ (its best finished run), a run, a folder, a weight file, imagenet or none; the first gives the weights."""
+    """An organ (its best run), a run, a folder, a weight file, imagenet or none; the first gives the weights."""
     parts: Literal["encoder", "encoder_decoder", "all"] = "all"
     """Which parts of the source's network are taken over; heads only where organs agree or both models have one."""
     via: tuple[Written, ...] = ()

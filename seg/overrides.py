@@ -15,6 +15,7 @@ from pydantic_core import ErrorDetails
 
 from seg.config import Organ, Section, Settings, config_folder
 from seg.errors import UsageError, nearest
+from seg.registry import COMPONENTS
 from seg.schema import TABLES, allowed_words, as_text, expected, flatten, list_names
 from seg.schema import describe as describe
 from seg.schema import setting_names as setting_names
@@ -123,8 +124,15 @@ def parse_words(words: Sequence[str]) -> Tree:
                 found=f"{word!r}", expected="key=value, such as optim.lr=3e-4",
                 fix=f"write the setting and its value.{_meant(word)}", code="not-key-value",
             )  # fmt: skip
-        _put(tree, key, _word_value(key, text, word))
+        owner = "components." if _is_knob(key) else ""
+        _put(tree, f"{owner}{key}", _word_value(key, text, word))
     return tree
+
+
+def _is_knob(key: str) -> bool:
+    """Whether a word such as `l2sp.weight` sets a component's own knob."""
+    first, dot, _ = key.partition(".")
+    return bool(dot) and first in COMPONENTS.names() and first not in Settings.model_fields
 
 
 def _meant(word: str) -> str:
@@ -165,10 +173,13 @@ def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> Tree:
     return merged
 
 
-def resolve(words: Sequence[str], files: Sequence[Path] = (), auto_preset: str = "cpu") -> Settings:
-    """The settings of a command: defaults < preset < organ < files < words; errors name the setting and the nearest.
+def resolve(
+    words: Sequence[str], files: Sequence[Path] = (), auto_preset: str = "cpu", source: Mapping[str, Any] | None = None
+) -> Settings:
+    """The settings of a command: defaults < preset < organ < source < strategies < files < words.
 
-    `auto_preset` is what `preset=auto` means on this machine.
+    `auto_preset` is what `preset=auto` means on this machine; `source` is what a transfer takes over from the settings
+    of its source. Errors name the setting and the nearest one.
     """
     given: Tree = {}
     for path in files:
@@ -179,7 +190,47 @@ def resolve(words: Sequence[str], files: Sequence[Path] = (), auto_preset: str =
     tree = load_named("preset", preset)
     for name in first.organ:
         tree = merge(tree, load_named("organ", name).get("settings") or {})
-    return validate(merge(split_lists(tree), {**given, "preset": preset}))
+    tree = merge(tree, source or {})
+    strategies = [load_named("strategy", name) for name in first.strategy]
+    for strategy in strategies:
+        tree = merge(tree, strategy.get("settings") or {})
+    components = _components(strategies, given.get("components", {}), first.strategy)
+    return validate({**merge(split_lists(tree), {**given, "preset": preset}), "components": components})
+
+
+def _components(strategies: Sequence[Tree], given: Mapping[str, Any], names: Sequence[str]) -> Tree:
+    """What the strategies list, in order and each once, with the knobs that they, files and words set."""
+    components: Tree = {}
+    for strategy in strategies:
+        for name, knobs in strategy["components"].items():
+            components[name] = merge(components.get(name, {}), knobs or {})
+    for name, knobs in given.items():
+        if name not in components:
+            raise UsageError(
+                found=f"settings of {name} ({', '.join(knobs)})", expected=f"components of {', '.join(names)}: "
+                f"{', '.join(components)}", fix=f"add a strategy that uses {name}, or leave its settings out",
+                code="unused-component",
+            )  # fmt: skip
+        components[name] = merge(components[name], knobs)
+    return components
+
+
+def component_settings(kind: type[Kind], name: str, knobs: Mapping[str, Any]) -> Kind:
+    """A component's own settings as its type knows them; the first wrong one raises UsageError with its dotted name."""
+    known = [f"{name}.{knob}" for knob in kind.model_fields]
+    try:
+        return kind.model_validate(knobs)
+    except ValidationError as error:
+        problem = error.errors()[0]
+        told = f"{name}.{'.'.join(str(part) for part in problem['loc'][:1])}"
+        unknown = problem["type"] == "extra_forbidden"
+        raise UsageError(
+            found=f"unknown setting {told!r}" if unknown else f"{told}={as_text(problem['input'])}",
+            expected=f"one of {', '.join(known) or 'no settings at all'}" if unknown
+            else problem["msg"].removeprefix("Value error, ").removeprefix("Input should be "),
+            fix=f"correct it.{nearest(told, known) if unknown else ''}",
+            code="unknown-setting" if unknown else "bad-value",
+        ) from None  # fmt: skip
 
 
 def split_lists(tree: Tree) -> Tree:
@@ -188,7 +239,7 @@ def split_lists(tree: Tree) -> Tree:
     found: Tree = {}
     for key, value in flatten(tree):
         if key in TABLES and isinstance(value, Mapping):
-            _put(found, key, {inner: _split(text) for inner, text in value.items()})
+            _put(found, key, dict(value) if key == "components" else {k: _split(text) for k, text in value.items()})
         else:
             _put(found, key, _split(value) if key in lists else value)
     return found

@@ -132,13 +132,18 @@ def create_run(settings: Settings) -> Run:
                 fix=f"choose another runs.name, or go on with `seg train --resume {run.name}`",
             )  # fmt: skip
     else:
-        run = Run(_free_folder(folder / f"{'-'.join(settings.organ)}-{datetime.now(UTC):%Y%m%d-%H%M%S}"))
+        run = Run(_free_folder(folder / f"{_own_name(settings)}-{datetime.now(UTC):%Y%m%d-%H%M%S}"))
     try:
         run.folder.mkdir(parents=True)
         run.write_settings(settings)
     except OSError as error:
         raise cannot_write(run.folder, error) from None
     return run
+
+
+def _own_name(settings: Settings) -> str:
+    organs = "-".join(settings.organ)
+    return "-from-".join([organs, *(Path(source).stem for source in settings.transfer.source[:1])])
 
 
 def _free_folder(folder: Path) -> Path:

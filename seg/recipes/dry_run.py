@@ -4,12 +4,11 @@ import time
 
 from rich.console import Console
 
-from seg.data.streams import StreamSettings, stream_batches
 from seg.models.weights import WeightReport
 from seg.recipes.bookkeeping import peak_memory_mb
 from seg.recipes.prepare import Prepared
 from seg.train.log import duration
-from seg.train.loop import take_step
+from seg.train.loop import take_step, training_batches
 from seg.train.training import Training
 from seg.train.validate import MOST_SLICES
 
@@ -47,12 +46,8 @@ def print_plan(training: Training, prepared: Prepared, weights: WeightReport, co
 
 
 def _seconds_per_step(training: Training) -> float:
-    settings = training.settings
-    shared = StreamSettings(
-        training.plan, settings.augment, settings.train.foreground_fraction, settings.train.seed, 0, False
-    )
     took = 0.0
-    for step, batches in enumerate(stream_batches(training.cases, training.batch_sizes, range(_STEPS), shared)):
+    for step, batches in enumerate(training_batches(training, range(_STEPS))):
         start = time.perf_counter()
         take_step(training, batches, step)
         took = time.perf_counter() - start

@@ -7,10 +7,10 @@ from pathlib import Path
 
 from seg.config import config_folder
 from seg.errors import SegError, UsageError, nearest
-from seg.overrides import config_names, load_organ
-from seg.registry import FORMATS, LOSSES, METRICS, STRATEGIES, ExtensionPoint
+from seg.overrides import config_names, load_named, load_organ
+from seg.registry import COMPONENTS, FORMATS, LOSSES, METRICS, ExtensionPoint
 from seg.runs import list_runs
-from seg.schema import describe, expected, shown
+from seg.schema import as_text, describe, expected, shown
 
 Row = tuple[str, ...]
 
@@ -50,9 +50,33 @@ def _organs() -> Iterator[Row]:
 
 def _presets() -> Iterator[Row]:
     for name in config_names("preset"):
-        lines = (config_folder() / "preset" / f"{name}.yaml").read_text(encoding="utf-8").splitlines()
-        comments = [line.removeprefix("#").strip() for line in lines if line.startswith("#")]
-        yield name, " ".join(comments[1:])
+        yield name, _what_for("preset", name)
+
+
+def _what_for(kind: str, name: str) -> str:
+    """The comment on top of a shipped file, without its first line, which is an example."""
+    lines = (config_folder() / kind / f"{name}.yaml").read_text(encoding="utf-8").splitlines()
+    comments = [line.removeprefix("#").strip() for line in lines if line.startswith("#")]
+    return " ".join(comments[1:])
+
+
+def _strategies() -> Iterator[Row]:
+    """Each preset with what its components say; plain supervised training is only told where nothing else is there."""
+    for name in config_names("strategy"):
+        listed = list(load_named("strategy", name)["components"])
+        infos = [COMPONENTS.load(each).COMPONENT for each in listed if each != "supervised" or len(listed) == 1]
+        told = infos[-1]
+        needs = dict.fromkeys(need for info in infos for need in info.needs)
+        yield name, told.level, _what_for("strategy", name), told.moves, told.learns, ", ".join(needs), told.paper
+
+
+def _knobs() -> Iterator[Row]:
+    for name in COMPONENTS.names():
+        info = COMPONENTS.load(name).COMPONENT
+        knobs = ", ".join(
+            f"{knob}={as_text(field.get_default())}" for knob, field in info.settings.model_fields.items()
+        )
+        yield name, info.title, knobs
 
 
 def _formats() -> Iterator[Row]:
@@ -107,7 +131,8 @@ def _runs(folder: Path) -> Table:
 
 _TABLES: dict[str, tuple[Row, Callable[[], Iterator[Row]]]] = {
     "organs": (("organ", "title", "label names", "CT window (HU)", "NSD tolerance (mm)"), _organs),
-    "strategies": (("strategy", "what it does"), lambda: _components(STRATEGIES)),
+    "strategies": (("strategy", "level", "what for", "what moves", "what learns", "needs", "paper"), _strategies),
+    "components": (("component", "title", "knobs"), _knobs),
     "formats": (("format", "title", "what it looks like"), _formats),
     "metrics": (("metric", "title", "direction", "definition"), _metrics),
     "losses": (("loss", "what it is"), lambda: _components(LOSSES)),

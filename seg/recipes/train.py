@@ -1,25 +1,28 @@
 """`seg train`, from scans on disk to a report: read it from top to bottom."""
 
 import math
+from collections.abc import Mapping, Sequence
 
 import torch
 from rich.console import Console
 
-from seg.config import Settings
+from seg.config import Settings, Train
+from seg.data.cache import PreparedCase
 from seg.data.order import SliceOrder
 from seg.errors import UsageError
-from seg.models.network import SegNetwork, build_network
+from seg.models.network import SegNetwork
 from seg.models.weights import WeightReport, require_weights
 from seg.overrides import load_organ
 from seg.recipes.bookkeeping import note_failure, note_finish, note_start, note_training, refuse_other_data
+from seg.recipes.components import fitted_to_labels, make_components, needs_source_scans, with_knobs
 from seg.recipes.dry_run import print_plan
 from seg.recipes.judge import Judged, decide_largest, judge
-from seg.recipes.prepare import Checked, Prepared, Stage, check_and_split, prepare_checked
+from seg.recipes.prepare import Checked, Prepared, Stage, cache_folder, check_and_split, prepare_checked
 from seg.recipes.report import report
+from seg.recipes.source import Origin, find_origins, source_cases, source_model, start_network
 from seg.recipes.stages import console_stages
 from seg.recipes.trained import load_trained
 from seg.recipes.written import write_label_table
-from seg.registry import STRATEGIES
 from seg.runs import Run, create_run, locked, remove_leftovers
 from seg.train.interrupt import Interrupted
 from seg.train.log import TrainingLog, duration
@@ -27,7 +30,7 @@ from seg.train.loop import fit
 from seg.train.precision import Precision, choose_device, choose_precision
 from seg.train.saved import restore
 from seg.train.training import Progress, Training
-from seg.transfer.component import Component
+from seg.transfer.component import Task
 
 
 def train(
@@ -44,16 +47,19 @@ def train(
         torch.set_num_threads(settings.train.threads)
     refuse_mirrored_pairs(settings)
     refuse_lone_pixel(settings)
-    if resume is None:
+    settings, origins = with_knobs(settings), find_origins(settings)
+    if resume is None and not any(origin.file for origin in origins):
         require_weights(settings.model)
 
     checked = check_and_split(settings, stages, None if resume is None else resume.folder / "split.json")
+    settings = fitted_to_labels(settings, origins, checked.split)
     prepared = prepare_checked(checked, settings, stages)
     if resume is not None:
         refuse_other_data(resume, prepared)
+    source = source_cases(origins, prepared.plan, settings, stages) if needs_source_scans(settings) else []
     torch.manual_seed(settings.train.seed)
-    network, weights = build_network(settings.model, len(settings.organ), prepared.plan.input_channels)
-    training = make_training(settings, prepared, network, weights)
+    network, weights = start_network(settings, prepared.plan, origins)
+    training = make_training(settings, prepared, network, weights, origins, source)
     if dry_run:
         print_plan(training, prepared, weights, console)
         return None
@@ -141,20 +147,19 @@ def refuse_lone_pixel(settings: Settings) -> None:
         )  # fmt: skip
 
 
-def make_components(settings: Settings) -> list[Component]:
-    """The strategy's components in the order they are listed."""
-    return [STRATEGIES.load(name).COMPONENT.make(settings) for name in settings.strategy]
-
-
-def make_training(settings: Settings, prepared: Prepared, network: SegNetwork, start: WeightReport) -> Training:
-    """Network, components, data and optimiser put together for the loop."""
-    components = make_components(settings)
+def make_training(
+    settings: Settings, prepared: Prepared, network: SegNetwork, start: WeightReport,
+    origins: Sequence[Origin] = (), source: Sequence[PreparedCase] = (),
+) -> Training:  # fmt: skip
+    """Network, components, data and optimiser put together for the loop; `source` are the scans of `origins`."""
+    found = {"labelled": prepared.train, "unlabelled": prepared.unlabelled, "source": source}
+    cases = {stream: scans for stream, scans in found.items() if scans}
+    components = make_components(settings, make_task(settings, prepared, cases, origins))
     device = choose_device(settings.train.device)
     layout = torch.channels_last if settings.train.channels_last else torch.contiguous_format
     network.to(device).to(memory_format=layout)
     if settings.train.compile:
         network.compile()
-    cases = {"labelled": prepared.train, "unlabelled": prepared.unlabelled}
     streams = dict.fromkeys(stream for component in components for stream in component.streams())
     return Training(
         settings=settings,
@@ -163,12 +168,32 @@ def make_training(settings: Settings, prepared: Prepared, network: SegNetwork, s
         start=start,
         components=components,
         cases={stream: cases[stream] for stream in streams},
-        batch_sizes=dict.fromkeys(streams, settings.train.batch_size),
+        batch_sizes={stream: stream_batch_size(stream, settings.train) for stream in streams},
         validation=prepared.validation,
         device=device,
         precision=Precision(choose_precision(settings.train.precision, device), device, settings.optim.clip_norm),
         total_steps=wanted_steps(settings, prepared),
     )
+
+
+def make_task(
+    settings: Settings, prepared: Prepared, cases: Mapping[str, Sequence[PreparedCase]], origins: Sequence[Origin]
+) -> Task:
+    """What the components are made for."""
+    return Task(
+        settings=settings,
+        plan=prepared.plan,
+        cases=cases,
+        source=source_model(origins),
+        source_organs=origins[0].organs if origins else (),
+        cache=cache_folder(settings),
+    )
+
+
+def stream_batch_size(stream: str, settings: Train) -> int:
+    """Slices of a stream in every step."""
+    own = {"unlabelled": settings.unlabelled_batch_size, "source": settings.source_batch_size}.get(stream)
+    return own or settings.batch_size
 
 
 def wanted_steps(settings: Settings, prepared: Prepared) -> int:

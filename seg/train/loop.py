@@ -31,7 +31,7 @@ def fit(training: Training, run: Run, log: TrainingLog, progress: Progress) -> P
     """
     clock = _Clock(progress)
     with Interrupt() as interrupt:
-        for batches in _batches(training, progress.step):
+        for batches in training_batches(training, range(progress.step, training.total_steps)):
             # Looked at before a step, since a resumed run may have ended before the settings' last step.
             if progress.step >= progress.total_steps or _out_of_patience(training, log, progress):
                 break
@@ -93,7 +93,8 @@ def default_workers(device: torch.device) -> int:
     return 0 if device.type == "cpu" else 8  # gpu-only
 
 
-def _batches(training: Training, start: int) -> Iterator[Batches]:
+def training_batches(training: Training, steps: range) -> Iterator[Batches]:
+    """What every one of `steps` learns from: streams that a component makes itself, and those of the loader."""
     settings = training.settings
     workers = default_workers(training.device) if settings.data.workers is None else settings.data.workers
     shared = StreamSettings(
@@ -104,15 +105,13 @@ def _batches(training: Training, start: int) -> Iterator[Batches]:
         workers=workers,
         pin_memory=training.device.type == "cuda",
     )
-    steps = range(start, training.total_steps)
-    own = own_batches(training, steps)
+    own = _own_batches(training, steps)
     left = {stream: size for stream, size in training.batch_sizes.items() if stream not in own}
     for loaded in stream_batches(training.cases, left, steps, shared):
         yield {**loaded, **{stream: next(batches) for stream, batches in own.items()}}
 
 
-def own_batches(training: Training, steps: range) -> dict[str, Iterator[Batch]]:
-    """The streams whose batches a component makes itself."""
+def _own_batches(training: Training, steps: range) -> dict[str, Iterator[Batch]]:
     found: dict[str, Iterator[Batch]] = {}
     for component in training.components:
         for stream, size in training.batch_sizes.items():

@@ -4,7 +4,7 @@ from contextlib import AbstractContextManager
 from typing import Literal
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.amp.grad_scaler import GradScaler
 
 from seg.errors import UsageError
@@ -65,8 +65,9 @@ class Precision:
         torch.autograd.backward(self._scaler.scale(loss))
 
     def step(self, optimizer: torch.optim.Optimizer) -> bool:
-        """Clip and step everything that the optimiser moves; False when the step was skipped because a gradient overflowed in fp16.
+        """Clip and step everything that the optimiser moves; False when the step was skipped.
 
+        It is skipped when a gradient overflowed in fp16.
         Raises FloatingPointError, with nothing moved, when a gradient is not finite without scaling.
         """
         self._scaler.unscale_(optimizer)

@@ -1,7 +1,7 @@
-"""The seam: what a strategy component may change. It never owns the loop; it answers questions about data, network,
-learning and keeping, each with a default.
+"""The seam: what a strategy component may change.
 
-A component is one file of this package with `COMPONENT`, a ComponentInfo. Components combine by being listed.
+A component never owns the loop; it answers questions about data, network, learning and keeping, each with a default.
+It is one file of this package with `COMPONENT`, a ComponentInfo. Components combine by being listed.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence

@@ -1,0 +1,32 @@
+"""`seg transfer`: a training that starts from what another model knows, told as settings of `train`."""
+
+from rich.console import Console
+
+from seg.config import Settings
+from seg.errors import UsageError
+from seg.recipes.source import find_origins
+from seg.recipes.train import train
+from seg.runs import Run
+
+
+def transfer(settings: Settings, *, dry_run: bool = False, console: Console | None = None) -> Run | None:
+    """Train the target's organs from the sources of the settings, and judge the model like any other.
+
+    The run keeps the folders of its sources, not the words a person gave: a resume must not start from another run
+    only because that became the best one of its organ.
+    """
+    if not settings.transfer.source:
+        raise UsageError(
+            found="no source", expected="an organ, a run, a weight file, imagenet or none",
+            fix="name one: seg transfer --from liver --to pancreas", code="no-source",
+        )  # fmt: skip
+    return train(with_found_sources(settings), dry_run=dry_run, console=console)
+
+
+def with_found_sources(settings: Settings) -> Settings:
+    """The settings with every source written as the folder or file it was found at."""
+    places = tuple(
+        origin.word if origin.file is None else str((origin.run.folder if origin.run else origin.file).absolute())
+        for origin in find_origins(settings)
+    )
+    return settings.model_copy(update={"transfer": settings.transfer.model_copy(update={"source": places})})
