@@ -125,6 +125,8 @@ def _log_step(
     training: Training, log: TrainingLog, progress: Progress, clock: "_Clock", terms: dict[str, Tensor], rate: float
 ) -> None:
     values = {name: float(term) for name, term in terms.items()}
+    for component in training.components:
+        values.update(component.readings())
     images_per_s = sum(training.batch_sizes.values()) / clock.step_s
     log.row(progress.step, {**values, "lr": rate, "images_per_s": images_per_s})
     left_s = (progress.total_steps - progress.step) * clock.step_s

@@ -124,6 +124,10 @@ class Component:
         """Learning: loss terms by name, weighted; the loop sums, logs and checks them."""
         return {}
 
+    def readings(self) -> dict[str, float]:
+        """Learning: what else to log of the last step, by name, that is no loss; asked for when a row is logged."""
+        return {}
+
     def after_step(self, network: SegNetwork, step: int) -> None:
         """Learning: what follows an optimiser step that was taken; never called for a skipped one."""
 
