@@ -17,6 +17,8 @@ Image = NDArray[np.float32]
 Window = tuple[slice, slice]
 
 _CURVE_POINTS = 1000
+_GREYS = 4096
+"""Intensities that are told apart when a curve is applied."""
 _WINDOW_SHARE = 10
 """Shuffled windows have sides of 1 pixel to this part of the slice's side."""
 _COVERAGE = 1.87
@@ -73,7 +75,9 @@ def remapped(image: Image, random: np.random.Generator) -> Image:
     x, y = bezier(np.vstack([[0.0, 0.0], inner, [1.0, 1.0]]))
     if random.random() < 0.5:
         y = y[::-1]
-    changed: Image = np.interp(image, x, y).astype(np.float32)
+    # A table is ten times as fast as interpolating for every pixel.
+    table = np.interp(np.linspace(0.0, 1.0, _GREYS), x, y).astype(np.float32)
+    changed: Image = table[(np.clip(image, 0.0, 1.0) * (_GREYS - 1) + 0.5).astype(np.int32)]
     return changed
 
 
