@@ -58,11 +58,14 @@ class Training:
     device: torch.device
     precision: Precision
     total_steps: int
+    groups: list[ParameterGroup] = field(init=False)
+    """What learns at which rate, as the strategy decided."""
     optimizer: torch.optim.AdamW = field(init=False)
     ema: Ema | None = field(init=False)
 
     def __post_init__(self) -> None:
-        self.optimizer = make_optimizer(self._parameter_groups(), self.settings.optim)
+        self.groups = self._parameter_groups()
+        self.optimizer = make_optimizer(self.groups, self.settings.optim)
         self.ema = Ema(self.network, 0.0) if self.settings.train.ema else None
         self.set_length(self.total_steps)
 
@@ -81,6 +84,8 @@ class Training:
         opinions = [component.groups(self.network, self.start) for component in self.components]
         decided = [groups for groups in opinions if groups is not None]
         groups = decided[-1] if decided else encoder_and_rest(self.network, 1.0)
+        for component in self.components:
+            groups = component.regroup(groups)
         return [*groups, *(own for component in self.components for own in component.own_groups())]
 
     def exported(self) -> dict[str, Tensor]:

@@ -113,6 +113,10 @@ class Component:
         """Network: what learns at which rate; None leaves it to the others. The last component listed decides."""
         return None
 
+    def regroup(self, groups: list[ParameterGroup]) -> list[ParameterGroup]:
+        """Network: the groups that `groups` decided on, changed where that must hold whichever component decided."""
+        return groups
+
     def own_groups(self) -> list[ParameterGroup]:
         """Network: parameters of the component's own, such as a discriminator's."""
         return []
