@@ -15,7 +15,7 @@ from seg.models.heads import Head
 from seg.models.network import Output, SegNetwork
 from seg.models.weights import WeightReport
 from seg.transfer._corruption import Damaged, Rates, damaged
-from seg.transfer._groups import by_decay, encoder_and_rest
+from seg.transfer._groups import by_decay
 from seg.transfer.component import Component, ComponentInfo, Forward, ParameterGroup, Task
 from seg.values import Fraction, NotNegative
 
@@ -94,10 +94,12 @@ class Restoration(Component):
         self._head = head.to(weight.device)
 
     def groups(self, network: SegNetwork, start: WeightReport) -> list[ParameterGroup] | None:
-        """Alone: encoder and rest, a pretrained encoder more slowly; no gradient reaches the organs' heads."""
+        """Alone: encoder and decoder, a pretrained encoder more slowly; the organs' heads stay as they are."""
         if not self._alone:
             return None
-        return encoder_and_rest(network, self._settings.optim.encoder_lr_factor if start.rows else 1.0)
+        factor = self._settings.optim.encoder_lr_factor if start.rows else 1.0
+        encoder, decoder = list(network.encoder.parameters()), list(network.decoder.parameters())
+        return [*by_decay("encoder", encoder, factor), *by_decay("decoder", decoder, 1.0)]
 
     def own_groups(self) -> list[ParameterGroup]:
         """The restoration head."""
