@@ -4,9 +4,10 @@ import shlex
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-VERBS = ("train", "predict", "evaluate", "report", "check", "prepare", "phantom", "list", "completion")
+VERBS = ("train", "transfer", "predict", "evaluate", "report", "check", "prepare", "phantom", "list", "completion")
 OPTIONS = {
     "train": ("--config", "--show-config", "--dry-run", "--resume", "--runs"),
+    "transfer": ("--from", "--to", "--strategy", "--via", "--config", "--show-config", "--dry-run"),
     "predict": ("--output",),
     "evaluate": ("--output",),
     "phantom": ("--output", "--layout", "--labelled", "--unlabelled", "--seed", "--scanner"),
@@ -14,7 +15,7 @@ OPTIONS = {
     "list": ("--runs",),
 }
 _PATH_SETTINGS = ("data.root", "split.file", "prepare.cache", "runs.folder", "model.weights")
-_TAKES_WORDS = ("train", "predict", "evaluate", "check", "prepare")
+_TAKES_WORDS = ("train", "transfer", "predict", "evaluate", "check", "prepare")
 _TAKES_RUN = ("predict", "report")
 
 
@@ -46,6 +47,10 @@ def _of_verb(verb: str, before: list[str], word: str) -> Iterable[str]:
     last = before[-1]
     if last in ("--config", "--output", "-o", "--runs"):
         return _paths(word)
+    if last in ("--to", "--via", "--strategy"):
+        return _listed(word, _names("strategies" if last == "--strategy" else "organs"))
+    if last == "--from":
+        return ("imagenet", "none", *_runs(word))
     if last in ("--resume", "--layout", "--scanner"):
         return {"--resume": _runs(word), "--layout": _names("formats"), "--scanner": ("a", "b")}[last]
     if verb == "list":
@@ -55,6 +60,12 @@ def _of_verb(verb: str, before: list[str], word: str) -> Iterable[str]:
     settings = _words(word) if verb in _TAKES_WORDS else ()
     runs = _runs(word) if verb in _TAKES_RUN and last == verb else ()
     return (*settings, *runs, *(_paths(word) if verb in (*_TAKES_RUN, "evaluate") and "=" not in word else ()))
+
+
+def _listed(word: str, names: Iterable[str]) -> tuple[str, ...]:
+    """Names that go on a list such as `finetune,ed`, without those it has."""
+    done, comma, _ = word.rpartition(",")
+    return tuple(f"{done}{comma}{name}" for name in names if name not in done.split(","))
 
 
 def _kinds() -> tuple[str, ...]:

@@ -6,25 +6,10 @@ How YAML files and `key=value` words override them is in `overrides.py`.
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from seg.values import AboveZero, FileName, Finite, Fraction, Names, NotNegative, Positive, Seed, Window, Written
-
-
-class Section(BaseModel):
-    """A group of settings; abstract. Unknown names are refused, `null` means None."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
-
-    @model_validator(mode="before")
-    @classmethod
-    def _null_is_none(cls, values: Any) -> Any:
-        if isinstance(values, dict):
-            for key, value in values.items():
-                if isinstance(value, str) and any(ord(letter) < 32 for letter in value):
-                    raise ValueError(f"{key} without control characters")
-            return {key: None if value == "null" else value for key, value in values.items()}
-        return values
+from seg.values import Section as Section
 
 
 class Organ(Section):
@@ -59,7 +44,7 @@ class Data(Section):
     """Layout on disk (`seg list formats`), or auto to find out by looking."""
     patient_pattern: Written = "{patient}_{slice}"
     """How a picture's file name is made of patient and slice."""
-    labels: dict[str, tuple[int, ...]] = {}
+    labels: dict[str, tuple[int, ...]] = {}  # noqa: RUF012 - pydantic copies defaults
     """Label values per organ, such as data.labels={liver:[1,2]}; overrides what the data set declares."""
     modality: Literal["auto", "ct", "mr", "picture"] = "auto"
     """How intensities are meant: Hounsfield units, arbitrary, or already windowed pictures."""
@@ -283,7 +268,7 @@ class Settings(Section):
     """A file of configs/preset; auto takes gpu or cpu by what is there."""
     strategy: Names = ("supervised",)
     """What moves and what learns; several combine (`seg list strategies`)."""
-    components: dict[str, dict[str, Any]] = {}
+    components: dict[str, dict[str, Any]] = {}  # noqa: RUF012 - pydantic copies defaults
     """What the strategies are made of and the knobs of each, written `<component>.<knob>=value`."""
     data: Data = Data()
     split: Split = Split()

@@ -15,7 +15,7 @@ from pydantic_core import ErrorDetails
 
 from seg.config import Organ, Section, Settings, config_folder
 from seg.errors import UsageError, nearest
-from seg.registry import COMPONENTS
+from seg.knobs import is_knob, joined_components, merge
 from seg.schema import TABLES, allowed_words, as_text, expected, flatten, list_names
 from seg.schema import describe as describe
 from seg.schema import setting_names as setting_names
@@ -124,15 +124,9 @@ def parse_words(words: Sequence[str]) -> Tree:
                 found=f"{word!r}", expected="key=value, such as optim.lr=3e-4",
                 fix=f"write the setting and its value.{_meant(word)}", code="not-key-value",
             )  # fmt: skip
-        owner = "components." if _is_knob(key) else ""
+        owner = "components." if is_knob(key) else ""
         _put(tree, f"{owner}{key}", _word_value(key, text, word))
     return tree
-
-
-def _is_knob(key: str) -> bool:
-    """Whether a word such as `l2sp.weight` sets a component's own knob."""
-    first, dot, _ = key.partition(".")
-    return bool(dot) and first in COMPONENTS.names() and first not in Settings.model_fields
 
 
 def _meant(word: str) -> str:
@@ -164,15 +158,6 @@ def _put(tree: Tree, key: str, value: Any) -> None:
     tree[last] = value
 
 
-def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> Tree:
-    """`base` with everything that `over` says, section by section; lists are replaced, not joined."""
-    merged = dict(base)
-    for key, value in over.items():
-        old = merged.get(key)
-        merged[key] = merge(old, value) if isinstance(old, Mapping) and isinstance(value, Mapping) else value
-    return merged
-
-
 def resolve(
     words: Sequence[str], files: Sequence[Path] = (), auto_preset: str = "cpu", source: Mapping[str, Any] | None = None
 ) -> Settings:
@@ -194,43 +179,8 @@ def resolve(
     strategies = [load_named("strategy", name) for name in first.strategy]
     for strategy in strategies:
         tree = merge(tree, strategy.get("settings") or {})
-    components = _components(strategies, given.get("components", {}), first.strategy)
+    components = joined_components(strategies, given.get("components", {}), first.strategy)
     return validate({**merge(split_lists(tree), {**given, "preset": preset}), "components": components})
-
-
-def _components(strategies: Sequence[Tree], given: Mapping[str, Any], names: Sequence[str]) -> Tree:
-    """What the strategies list, in order and each once, with the knobs that they, files and words set."""
-    components: Tree = {}
-    for strategy in strategies:
-        for name, knobs in strategy["components"].items():
-            components[name] = merge(components.get(name, {}), knobs or {})
-    for name, knobs in given.items():
-        if name not in components:
-            raise UsageError(
-                found=f"settings of {name} ({', '.join(knobs)})", expected=f"components of {', '.join(names)}: "
-                f"{', '.join(components)}", fix=f"add a strategy that uses {name}, or leave its settings out",
-                code="unused-component",
-            )  # fmt: skip
-        components[name] = merge(components[name], knobs)
-    return components
-
-
-def component_settings(kind: type[Kind], name: str, knobs: Mapping[str, Any]) -> Kind:
-    """A component's own settings as its type knows them; the first wrong one raises UsageError with its dotted name."""
-    known = [f"{name}.{knob}" for knob in kind.model_fields]
-    try:
-        return kind.model_validate(knobs)
-    except ValidationError as error:
-        problem = error.errors()[0]
-        told = f"{name}.{'.'.join(str(part) for part in problem['loc'][:1])}"
-        unknown = problem["type"] == "extra_forbidden"
-        raise UsageError(
-            found=f"unknown setting {told!r}" if unknown else f"{told}={as_text(problem['input'])}",
-            expected=f"one of {', '.join(known) or 'no settings at all'}" if unknown
-            else problem["msg"].removeprefix("Value error, ").removeprefix("Input should be "),
-            fix=f"correct it.{nearest(told, known) if unknown else ''}",
-            code="unknown-setting" if unknown else "bad-value",
-        ) from None  # fmt: skip
 
 
 def split_lists(tree: Tree) -> Tree:

@@ -1,9 +1,25 @@
-"""The kinds of values a setting can have, each with its range."""
+"""The kinds of values a setting can have, each with its range, and the group of settings they stand in."""
 
 import re
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+
+
+class Section(BaseModel):
+    """A group of settings; abstract. Unknown names are refused, `null` means None."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _null_is_none(cls, values: Any) -> Any:
+        if isinstance(values, dict):
+            for key, value in values.items():
+                if isinstance(value, str) and any(ord(letter) < 32 for letter in value):
+                    raise ValueError(f"{key} without control characters")
+            return {key: None if value == "null" else value for key, value in values.items()}
+        return values
 
 
 def _rising(window: tuple[float, float]) -> tuple[float, float]:

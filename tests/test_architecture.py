@@ -23,7 +23,7 @@ LEVELS: list[list[set[str]]] = [
     [{"transfer"}, {"evaluate"}],
     [{"data"}, {"models"}, {"losses"}],
     [{"runs"}],
-    [{"config", "overrides", "schema", "values", "registry", "atomic", "digest"}],
+    [{"config", "overrides", "knobs", "schema", "values", "registry", "atomic", "digest"}],
     [{"types", "records", "errors", "progress"}],
 ]
 WITHOUT_TORCH = (
@@ -32,6 +32,7 @@ WITHOUT_TORCH = (
     "console",
     "config",
     "overrides",
+    "knobs",
     "schema",
     "values",
     "registry",
@@ -40,7 +41,7 @@ WITHOUT_TORCH = (
 )
 WITHOUT_TORCH += ("runs", "types", "records", "errors", "progress", "report", "__init__", "__main__")
 DRAWERS = {"utils", "util", "helpers", "helper", "common", "misc", "base"}
-RECORDS = {"format": "LAYOUT", "metric": "METRIC", "loss": "LOSS", "strategy": "COMPONENT"}
+RECORDS = {"format": "LAYOUT", "metric": "METRIC", "loss": "LOSS", "component": "COMPONENT"}
 
 
 @cache

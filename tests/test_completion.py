@@ -10,7 +10,7 @@ from seg.cli import app
 from seg.completion import OPTIONS, SCRIPTS, VERBS, candidates
 
 LINES = [
-    ("seg tr", {"train"}),
+    ("seg tra", {"train", "transfer"}),
     ("seg --debug li", {"list"}),
     ("/opt/venv/bin/seg ch", {"check"}),
     ("seg train organ=li", {"organ=liver"}),
@@ -95,7 +95,7 @@ printf '%s\\n' "${{COMPREPLY[@]}}"
 @pytest.mark.parametrize(
     ("line", "words", "reply"),
     [
-        ("seg tr", "seg tr", ["train"]),
+        ("seg ch", "seg ch", ["check"]),
         ("seg train organ=li", "seg train organ = li", ["liver"]),
         ("seg train organ=", "seg train organ =", ["kidneys", "liver", "pancreas", "spleen", "stomach"]),
         ("seg train organ=liver,pan", "seg train organ = liver,pan", ["liver,pancreas"]),
@@ -127,7 +127,7 @@ zpty -d seg
 @pytest.mark.parametrize(
     ("line", "whole"),
     [
-        ("seg tr", "seg train"),
+        ("seg ch", "seg check"),
         ("seg train organ=li", "seg train organ=liver"),
         ("seg train organ=liver,pan", "seg train organ=liver,pancreas"),
         ("seg train optim.lr", "seg train optim.lr="),

@@ -184,6 +184,7 @@ def test_an_organ_file_may_bring_settings(tmp_path, monkeypatch):
     for kind, name, text in (
         ("organ", "heart", "title: Heart\nsettings:\n  prepare: {size_px: 64}\n"),
         ("preset", "cpu", "prepare: {size_px: 192, neighbours: 0}\n"),
+        ("strategy", "supervised", "components:\n  supervised:\n"),
     ):
         (tmp_path / kind).mkdir()
         (tmp_path / kind / f"{name}.yaml").write_text(text)

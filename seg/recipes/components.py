@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from seg.config import Settings
 from seg.data.splits import SplitPlan
 from seg.errors import UsageError
-from seg.overrides import component_settings
+from seg.knobs import component_settings
 from seg.recipes.source import Origin
 from seg.registry import COMPONENTS
 from seg.transfer.component import Component, ComponentInfo, Task

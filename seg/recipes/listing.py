@@ -76,7 +76,7 @@ def _knobs() -> Iterator[Row]:
         knobs = ", ".join(
             f"{knob}={as_text(field.get_default())}" for knob, field in info.settings.model_fields.items()
         )
-        yield name, info.title, knobs
+        yield name, info.title, knobs or "none"
 
 
 def _formats() -> Iterator[Row]:

@@ -91,7 +91,7 @@ def test_a_number_that_is_not_finite_stops_before_the_update_and_names_the_cases
     training.components = [*training.components, _Spoils(how)]
     before = _weights(training)
     average = {name: tensor.clone() for name, tensor in training.ema.state_dict().items()}
-    (batches,) = [next(loop._batches(training, 0))]
+    (batches,) = [next(loop.training_batches(training, range(1)))]
     with pytest.raises(TrainingError, match=f"a {how} that is not finite at step 8 .*spoiled.*phantom") as stopped:
         take_step(training, batches, 7)
     assert stopped.value.code == "not-finite"

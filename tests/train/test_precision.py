@@ -18,7 +18,7 @@ def test_a_large_gradient_is_clipped_to_the_norm() -> None:
     before = network.weight.detach().clone()
     precision = Precision("fp32", CPU, clip_norm=0.5)
     precision.backward((network.weight * 100).sum())
-    assert precision.step(network, optimizer)
+    assert precision.step(optimizer)
     assert float((network.weight.detach() - before).norm()) == pytest.approx(0.5, rel=1e-4)
 
 
@@ -28,7 +28,7 @@ def test_a_gradient_that_is_not_finite_moves_nothing() -> None:
     precision = Precision("fp32", CPU, None)
     precision.backward((network.weight * float("inf")).sum())
     with pytest.raises(FloatingPointError):
-        precision.step(network, optimizer)
+        precision.step(optimizer)
     assert torch.equal(network.weight, before)
     assert network.weight.grad is None
 
@@ -39,12 +39,12 @@ def test_an_overflow_in_fp16_skips_the_step_halves_the_scale_and_is_counted() ->
     precision = Precision("fp16", CPU, None)
     precision.backward((network.weight * float("inf")).sum())
     scale = precision.state()["scale"]
-    assert not precision.step(network, optimizer)
+    assert not precision.step(optimizer)
     assert torch.equal(network.weight, before)
     assert precision.skipped_steps == 1
     assert precision.state()["scale"] == scale / 2
     precision.backward(network.weight.sum())
-    assert precision.step(network, optimizer)
+    assert precision.step(optimizer)
     assert not torch.equal(network.weight, before)
 
 
@@ -52,7 +52,7 @@ def test_the_scaler_goes_on_where_it_was_saved() -> None:
     network, optimizer = _network()
     precision = Precision("fp16", CPU, None)
     precision.backward((network.weight * float("inf")).sum())
-    precision.step(network, optimizer)
+    precision.step(optimizer)
     resumed = Precision("fp16", CPU, None)
     resumed.load_state(precision.state())
     assert resumed.state() == precision.state()

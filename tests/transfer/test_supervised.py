@@ -44,7 +44,7 @@ def test_a_stream_goes_through_the_network_once_however_often_it_is_asked_for() 
 
 def test_every_parameter_learns_in_exactly_one_group_and_only_matrices_decay() -> None:
     network, _ = build_network(MODEL, 1, 3)
-    groups = Supervised(resolve([])).prepare(network, WeightReport("none"))
+    groups = Supervised(resolve([])).groups(network, WeightReport("none"))
     grouped = [p for group in groups for p in group.parameters]
     assert {id(p) for p in grouped} == {id(p) for p in network.parameters()}
     assert len(grouped) == len(list(network.parameters()))
@@ -56,9 +56,9 @@ def test_a_pretrained_encoder_learns_more_slowly_than_the_rest() -> None:
     start = WeightReport("file", rows=(WeightRow("encoder.conv1.weight", "loaded", (1,), (1,)),))
     factors = {
         group.name: group.lr_factor
-        for group in Supervised(resolve(["optim.encoder_lr_factor=0.2"])).prepare(network, start)
+        for group in Supervised(resolve(["optim.encoder_lr_factor=0.2"])).groups(network, start)
     }
     assert factors["encoder"] == 0.2
     assert factors["decoder and heads"] == 1.0
-    plain = Supervised(resolve([])).prepare(network, WeightReport("none"))
+    plain = Supervised(resolve([])).groups(network, WeightReport("none"))
     assert {group.lr_factor for group in plain} == {1.0}
