@@ -56,8 +56,8 @@ class Lora(Component):
     the layer's kernel and `rank` output channels, B is 1 x 1.
 
     What the source lacked learns fully, inside the adapted parts too. Grouped (depthwise) and dilated convolutions, and
-    layers that a component listed before froze, get no adapter and stay as in the source; so do, in effect, layers whose
-    weight a network reads without calling them, such as the attention's first of SwinV2.
+    layers that a component listed before froze, get no adapter and stay as in the source. So do, in effect, layers
+    whose weight a network reads without calling them, such as the first of SwinV2's attention.
 
     During training the adapted layers' tensors have names of their own, in checkpoints as well; the model that is kept
     has the additions merged in and is a plain network. Averaged weights average A and B; the product of the averages
