@@ -38,7 +38,8 @@ class Fingerprint:
     type_maximum: tuple[float, ...]
     """Largest value the pixel type can hold, per channel; used for pictures."""
     organ_sizes: dict[str, tuple[float, ...]] = field(default_factory=dict)
-    """Per organ and case: millilitres where the spacing is known, else the mean share of a slice."""
+    """Per organ and case: millilitres where the spacing is known, else the mean share of a slice; no organ without
+    labelled cases."""
 
 
 def take_fingerprint(
@@ -48,12 +49,15 @@ def take_fingerprint(
     settings: Data,
     progress: Progress = silent,
 ) -> Fingerprint:
-    """Read the labelled training cases once and note what they look like; unreadable ones raise DataError."""
+    """Read the training cases once and note what they look like; unreadable ones raise DataError.
+
+    Of cases without labels, where no others train, nothing is known about the inside of organs.
+    """
     looks: list[_Look] = []
     for number, case in enumerate(cases):
         image = read_image(case, settings)
-        masks = read_masks(case, image, sources, data_set.ignore_value, settings)
-        looks.append(_look(image, masks))
+        known = read_masks(case, image, sources, data_set.ignore_value, settings) if case.labelled else None
+        looks.append(_look(image, known))
         progress(number + 1, len(cases), case.name)
     _same_channel_count(looks, cases)
     channels = range(len(looks[0].samples))
@@ -73,7 +77,9 @@ def take_fingerprint(
         foreground_mean_std=tuple((float(v.mean()), float(v.std())) if v.size else (0.0, 1.0) for v in inside),
         type_maximum=tuple(looks[0].type_maximum[channel] for channel in channels),
         organ_sizes={
-            source.organ: tuple(look.sizes[number] for look in looks) for number, source in enumerate(sources)
+            source.organ: sizes
+            for number, source in enumerate(sources)
+            if (sizes := tuple(look.sizes[number] for look in looks if look.sizes))
         },
     )
 
@@ -86,10 +92,14 @@ class _Look:
     samples: list[NDArray[np.float32]]
     type_maximum: list[float]
     sizes: list[float]
+    """One per organ; empty where the case has no labels."""
 
 
-def _look(image: CaseImage, masks: Sequence[NDArray[np.uint8]]) -> _Look:
-    inside = [(mask == 1).any(axis=0) for mask in masks]
+def _look(image: CaseImage, masks: Sequence[NDArray[np.uint8]] | None) -> _Look:
+    if masks is None:
+        inside = [np.zeros(np.shape(plane), dtype=np.bool_) for plane in image.channels[0]]
+    else:
+        inside = [(mask == 1).any(axis=0) for mask in masks]
     samples = [_sample([np.asarray(plane)[where] for plane, where in zip(channel, inside, strict=True)])
                for channel in image.channels]  # fmt: skip
     return _Look(
@@ -98,7 +108,7 @@ def _look(image: CaseImage, masks: Sequence[NDArray[np.uint8]]) -> _Look:
         minimum=min(float(np.min(plane)) for plane in image.channels[0]),
         samples=samples,
         type_maximum=[_type_maximum(channel[0].dtype) for channel in image.channels],
-        sizes=_sizes(image, masks),
+        sizes=[] if masks is None else _sizes(image, masks),
     )
 
 

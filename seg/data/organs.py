@@ -47,6 +47,18 @@ def organ_sources(
     return tuple(_from_values(organ, organs, data_set, settings, found_values) for organ in organs)
 
 
+def sources_without_labels(data_set: DataSet, organs: Sequence[Organ], settings: Data) -> tuple[OrganSource, ...]:
+    """Sources of organs where no case has labels: the values that predictions are to carry, and nothing to read.
+
+    `data.labels` decides first, then the names that the data set declares; unless they name every organ, all are
+    numbered. Raises UsageError where `data.labels` names no organ or no possible value.
+    """
+    _refuse_bad_labels(data_set, organs, settings)
+    named = [_named_values(organ, data_set, settings) for organ in organs]
+    values = named if all(named) else [(number,) for number, _ in enumerate(organs, start=1)]
+    return tuple(OrganSource(organ.name, own, ()) for organ, own in zip(organs, values, strict=True))
+
+
 def overlapping(sources: Sequence[OrganSource]) -> tuple[str, ...]:
     """A sentence per pair of organs that share label values or masks; a prediction gives each pixel to one organ."""
     return tuple(
@@ -142,6 +154,12 @@ def _from_values(
         fix=f"say which value is which, such as {_proposal(organs, found)}",
         path=data_set.root, code="labels-unnamed",
     )  # fmt: skip
+
+
+def _named_values(organ: Organ, data_set: DataSet, settings: Data) -> tuple[int, ...]:
+    table = data_set.label_values
+    declared = {value for name in _matching(table, organ.label_names) for value in table[name]}
+    return tuple(sorted(set(settings.labels.get(organ.name, declared))))
 
 
 def _declared_values(organ: Organ, data_set: DataSet) -> tuple[int, ...]:

@@ -42,27 +42,36 @@ class SplitPlan:
         }
 
 
-def draw_split(data_set: DataSet, settings: Split, data: Data) -> SplitPlan:
+def draw_split(data_set: DataSet, settings: Split, data: Data, *, labels_elsewhere: bool = False) -> SplitPlan:
     """The split of a data set: from `split.file` where one is named, else by folds or fractions from `split.seed`.
 
     Depends on the seed and the patients' names only, not on the order of files. From three labelled patients on, each
     side whose fraction is not 0 has at least one; of two one is tested and none validates; a lone one trains only.
+    With `labels_elsewhere` (a source's scans teach the organ) no patient has to be labelled: `data.labelled=0` leaves
+    the test patients as they are and all others without labels.
 
     Raises:
-        DataError: no labelled patient, or a saved split that does not fit the data.
+        DataError: no labelled patient to train on, or a saved split that does not fit the data.
         UsageError: folds or a `data.labelled` that cannot be met.
     """
     labelled, unlabelled = patients(data_set)
-    if not labelled:
+    if not labelled and not labels_elsewhere:
         raise DataError(
             found=f"no labels for any of {len(unlabelled)} patients", expected="at least one labelled patient",
             fix="add labels, or correct data.root", path=data_set.root, code="no-labels",
         )  # fmt: skip
     if settings.file:
         plan = _fit(load_split(Path(settings.file)), labelled, unlabelled, settings.file)
-    else:
+    elif labelled:
         plan = _draw(labelled, unlabelled, settings)
-    return _limit(plan, data) if data.labelled else plan
+    else:
+        plan = SplitPlan(
+            (), (), (), unlabelled, settings.seed, "no patient is labelled: none validates, none is tested"
+        )
+    plan = plan if data.labelled is None else _limit(plan, data.labelled, data.labelled_seed)
+    if not plan.train and not labels_elsewhere:
+        raise _no_training_patient(plan, data, data_set)
+    return plan
 
 
 def patients(data_set: DataSet) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -117,22 +126,44 @@ def _fold(order: list[str], folds: int, fold: int) -> tuple[list[str], str]:
     return order[fold::folds], f"fold {fold} of {folds} is tested"
 
 
-def _limit(plan: SplitPlan, data: Data) -> SplitPlan:
-    """The plan with only `data.labelled` training patients labelled; a larger number keeps those of a smaller one."""
-    count = data.labelled or len(plan.train)
+def _limit(plan: SplitPlan, count: int, seed: int) -> SplitPlan:
+    """The plan with only `count` training patients labelled; a larger number keeps those of a smaller one."""
+    if count == 0:
+        return _without_labels(plan)
     if count > len(plan.train):
         raise UsageError(
             found=f"data.labelled={count}", expected=f"at most the {len(plan.train)} labelled training patients",
             fix="lower data.labelled, or leave it out to use all", code="too-few-labelled",
         )  # fmt: skip
-    kept = set(_shuffled(plan.train, data.labelled_seed, "labelled")[:count])
+    kept = set(_shuffled(plan.train, seed, "labelled")[:count])
     moved = set(plan.train) - kept
     return dataclasses.replace(
         plan,
         train=tuple(sorted(kept)),
         unlabelled=tuple(sorted({*plan.unlabelled, *moved})),
-        how=f"{plan.how}; labels of {count} training patients used (data.labelled_seed {data.labelled_seed})",
+        how=f"{plan.how}; labels of {count} training patients used (data.labelled_seed {seed})",
     )
+
+
+def _without_labels(plan: SplitPlan) -> SplitPlan:
+    # Labels that choose the best step were looked at as well, so no patient validates.
+    return dataclasses.replace(
+        plan,
+        train=(),
+        validation=(),
+        unlabelled=tuple(sorted({*plan.unlabelled, *plan.train, *plan.validation})),
+        how=f"{plan.how}; no labels used but those of the test patients, at the end: none validates",
+    )
+
+
+def _no_training_patient(plan: SplitPlan, data: Data, data_set: DataSet) -> DataError:
+    told = f"data.labelled={data.labelled}" if data.labelled == 0 else "a split without training patients"
+    return DataError(
+        found=f"{told}, so that none of {len(plan.unlabelled)} patients trains with labels",
+        expected="at least one labelled training patient, or a source of the same organ with labels of its own",
+        fix="raise data.labelled or correct split.file, or transfer from a source of the same organ",
+        path=data_set.root, code="no-labels",
+    )  # fmt: skip
 
 
 def save_split(plan: SplitPlan, path: Path) -> None:

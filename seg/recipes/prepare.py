@@ -9,11 +9,11 @@ from seg.data.cache import PreparedCase, prepare_case
 from seg.data.checks.check import CheckReport, check_data
 from seg.data.discover import find_data
 from seg.data.fingerprint import Fingerprint, take_fingerprint
-from seg.data.organs import OrganSource, organ_sources, prediction_values
+from seg.data.organs import OrganSource, organ_sources, prediction_values, sources_without_labels
 from seg.data.phantom.layouts import embedded_data
 from seg.data.plan import Plan, make_plan
 from seg.data.splits import SplitPlan, draw_split, refuse_leaks
-from seg.errors import DataError
+from seg.errors import DataError, UsageError
 from seg.overrides import load_organ
 from seg.progress import Progress, silent
 from seg.records import Case, DataSet
@@ -56,24 +56,33 @@ def _quiet(stage: str) -> Progress:
     return silent
 
 
-def prepare(settings: Settings, progress: Stage = _quiet) -> Prepared:
+def prepare(settings: Settings, progress: Stage = _quiet, *, labels_elsewhere: bool = False) -> Prepared:
     """Check the data and bring all but the test patients to the network's grid; the cache is used where it fits.
 
     Raises DataError with every problem of every file where the check finds errors.
     """
-    return prepare_checked(check_and_split(settings, progress), settings, progress)
+    checked = check_and_split(settings, progress, labels_elsewhere=labels_elsewhere)
+    return prepare_checked(checked, settings, progress)
 
 
-def check_and_split(settings: Settings, progress: Stage = _quiet, split: Path | None = None) -> Checked:
-    """Find and check the data, and split the patients (or take the saved split of an earlier run)."""
+def check_and_split(
+    settings: Settings, progress: Stage = _quiet, split: Path | None = None, *, labels_elsewhere: bool = False
+) -> Checked:
+    """Find and check the data, and split the patients (or take the saved split of an earlier run).
+
+    With `labels_elsewhere`, where a source's scans teach the organ, no patient has to be labelled.
+    """
     root = data_root(settings, progress)
     organs = tuple(load_organ(name) for name in settings.organ)
     data_set = find_data(root, settings.data)
     report = check_data(data_set, organs, settings.data, progress("checking"))
-    refuse_errors(report)
-    sources = organ_sources(data_set, organs, settings.data, report.label_values)
+    refuse_errors(report, tolerated=("no-labels",) if labels_elsewhere else ())
+    if data_set.labelled or not labels_elsewhere:
+        sources = organ_sources(data_set, organs, settings.data, report.label_values)
+    else:
+        sources = sources_without_labels(data_set, organs, settings.data)
     chosen = settings.split if split is None else settings.split.model_copy(update={"file": str(split)})
-    plan = draw_split(data_set, chosen, settings.data)
+    plan = draw_split(data_set, chosen, settings.data, labels_elsewhere=labels_elsewhere)
     hashes: dict[str, set[str]] = {}
     for facts in report.facts:
         hashes.setdefault(facts.patient, set()).add(facts.voxel_sha256)
@@ -94,9 +103,9 @@ def cache_folder(settings: Settings) -> Path:
     return Path(settings.prepare.cache) if settings.prepare.cache else Path(settings.runs.folder) / ".cache"
 
 
-def refuse_errors(report: CheckReport) -> None:
-    """Raise one DataError that lists every error of the check."""
-    errors = report.errors
+def refuse_errors(report: CheckReport, tolerated: Sequence[str] = ()) -> None:
+    """Raise one DataError that lists every error of the check, but those with a tolerated code."""
+    errors = [error for error in report.errors if error.code not in tolerated]
     if not errors:
         return
     lines = [f"  {e.path}: found {e.found}; expected {e.expected}. To do: {e.fix}" for e in errors]
@@ -110,13 +119,15 @@ def refuse_errors(report: CheckReport) -> None:
 def prepare_checked(checked: Checked, settings: Settings, progress: Stage = _quiet) -> Prepared:
     """Fingerprint, plan and cache of a checked data set."""
     training = checked.cases(checked.split.train)
+    unlabelled = [_without_labels(case) for case in checked.cases(checked.split.unlabelled, labelled=False)]
+    if not training:
+        refuse_unknown_percentiles(settings)
     fingerprint = take_fingerprint(
-        checked.data_set, training, checked.sources, settings.data, progress("fingerprinting")
+        checked.data_set, training or unlabelled, checked.sources, settings.data, progress("fingerprinting")
     )
     values = prediction_values(checked.organs, checked.sources)
     plan = make_plan(fingerprint, checked.organs, values, settings.prepare)
-    unlabelled = checked.cases(checked.split.unlabelled, labelled=False)
-    groups = [training, checked.cases(checked.split.validation), [_without_labels(case) for case in unlabelled]]
+    groups = [training, checked.cases(checked.split.validation), unlabelled]
     cases = [case for group in groups for case in group]
     listener, prepared = progress("preparing"), []
     for number, case in enumerate(cases):
@@ -129,6 +140,16 @@ def prepare_checked(checked: Checked, settings: Settings, progress: Stage = _qui
         tuple(prepared[:first]), tuple(prepared[first:second]), tuple(prepared[second:]),
         settings.data.modality == "auto",
     )  # fmt: skip
+
+
+def refuse_unknown_percentiles(settings: Settings) -> None:
+    """Raise UsageError where intensities are to follow the inside of organs that no label shows."""
+    if settings.prepare.intensity == "percentiles":
+        raise UsageError(
+            found="prepare.intensity=percentiles without a labelled training patient",
+            expected="window, zscore or range, which need no labels", fix="choose one, or prepare.intensity=auto",
+            code="no-labels",
+        )  # fmt: skip
 
 
 def _without_labels(case: Case) -> Case:

@@ -91,6 +91,23 @@ def test_no_labelled_training_case_is_refused() -> None:
     assert refused.value.code == "no-training-case"
 
 
+def test_cases_without_labels_tell_everything_but_what_is_inside_organs(tmp_path: Path) -> None:
+    case = _volume(tmp_path)
+    bare = Case("v", "v", "volume", case.channels, {})
+    labelled, found = _taken(case), _taken(bare)
+    for fact in ("unit", "shapes_yx", "spacings_yx", "slices", "modalities", "type_maximum"):
+        assert getattr(found, fact) == getattr(labelled, fact)
+    assert found.organ_sizes == {}
+    assert found.foreground_mean_std == ((0.0, 1.0),)
+    assert _plan(found) == _plan(labelled)
+
+
+def test_pictures_without_labels_are_described_too(tmp_path: Path) -> None:
+    case = _pictures(tmp_path)
+    found = _taken(Case("p", "p", "slices", case.channels, {}))
+    assert (found.unit, found.modalities, found.organ_sizes) == ("px", ("picture",), {})
+
+
 def test_cases_with_different_channels_are_refused(tmp_path: Path) -> None:
     one, two = _volume(tmp_path / "1"), _volume(tmp_path / "2")
     double = Case("d", "d", "volume", (two.channels[0], two.channels[0]), two.labels)

@@ -10,6 +10,7 @@ from seg.data.organs import (
     organ_mask,
     organ_sources,
     prediction_values,
+    sources_without_labels,
     value_of,
 )
 from seg.errors import DataError, UsageError
@@ -240,3 +241,31 @@ def test_organs_that_share_labels_are_told() -> None:
     assert "liver and spleen share labels" in sentence
     assert overlapping((liver, OrganSource("spleen", (3,), ()))) == ()
     assert overlapping((OrganSource("a", (), ("x",)), OrganSource("b", (), ("x", "y"))))
+
+
+def unlabelled(**label_values: tuple[int, ...]) -> DataSet:
+    case = Case("a", "a", "volume", (("/a.nii.gz",),), {})
+    return DataSet("/data", "nnunet", (case,), label_values=label_values)
+
+
+@pytest.mark.parametrize(
+    ("declared", "labels", "expected"),
+    [
+        ({}, {}, [(1,), (2,)]),
+        ({"liver": (3,), "spleen": (5, 4)}, {}, [(3,), (4, 5)]),
+        ({"liver": (3,), "spleen": (4,)}, {"liver": (7,)}, [(7,), (4,)]),
+        ({"liver": (2,)}, {}, [(1,), (2,)]),
+    ],
+)
+def test_without_labels_organs_have_the_values_that_are_named_or_are_numbered(declared, labels, expected):
+    found = sources_without_labels(unlabelled(**declared), [LIVER, SPLEEN], Data(labels=labels))
+    assert [source.values for source in found] == expected
+    assert [source.organ for source in found] == ["liver", "spleen"]
+    assert not any(source.files for source in found)
+
+
+def test_without_labels_a_wrong_name_or_value_is_refused_all_the_same():
+    for labels, code in (({"livr": (1,)}, "labels-organ"), ({"liver": (0,)}, "labels-value")):
+        with pytest.raises(UsageError) as caught:
+            sources_without_labels(unlabelled(), [LIVER], Data(labels=labels))
+        assert caught.value.code == code

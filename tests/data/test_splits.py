@@ -109,6 +109,47 @@ def test_no_labelled_patient_is_refused():
     assert caught.value.code == "no-labels"
 
 
+def test_labels_that_come_from_elsewhere_are_not_needed_here():
+    plan = draw_split(data_of([], numbered(4)), Split(), Data(), labels_elsewhere=True)
+    assert list(plan.sides().values()) == [(), (), (), tuple(numbered(4))]
+    assert "no patient is labelled" in plan.how
+
+
+def test_no_labels_used_leaves_the_test_patients_and_nobody_validates():
+    data_set = data_of(numbered(20), numbered(3, "u"))
+    whole = draw_split(data_set, Split(), Data())
+    none = draw_split(data_set, Split(), Data(labelled=0), labels_elsewhere=True)
+    assert none.test == whole.test
+    assert none.train == none.validation == ()
+    assert sorted(none.unlabelled) == sorted([*whole.train, *whole.validation, *whole.unlabelled])
+    assert "none validates" in none.how
+
+
+def test_a_split_without_labels_is_the_same_when_it_is_loaded_again(tmp_path):
+    settings = Data(labelled=0)
+    plan = draw_split(data_of(numbered(9)), Split(), settings, labels_elsewhere=True)
+    save_split(plan, tmp_path / "split.json")
+    saved = Split(file=str(tmp_path / "split.json"))
+    again = draw_split(data_of(numbered(9)), saved, settings, labels_elsewhere=True)
+    assert again.sides() == plan.sides()
+    later = draw_split(data_of(numbered(9)), saved, Data(), labels_elsewhere=True)
+    assert later.sides() == plan.sides()
+
+
+def test_where_labels_could_come_from_elsewhere_those_that_are_here_are_used():
+    data_set = data_of(numbered(9), numbered(2, "u"))
+    assert draw_split(data_set, Split(), Data(), labels_elsewhere=True) == draw_split(data_set, Split(), Data())
+
+
+def test_no_labels_used_is_refused_where_none_come_from_elsewhere(tmp_path):
+    with pytest.raises(DataError, match=r"data\.labelled=0, so that none of 8 patients trains") as caught:
+        draw_split(data_of(numbered(10)), Split(), Data(labelled=0))
+    assert caught.value.code == "no-labels"
+    save_split(SplitPlan((), (), ("a",), ("b",), 0, "by hand"), tmp_path / "split.json")
+    with pytest.raises(DataError, match="without training patients"):
+        draw_split(data_of("ab"), Split(file=str(tmp_path / "split.json")), Data())
+
+
 def test_more_folds_than_patients_are_refused():
     with pytest.raises(UsageError, match="4 labelled patients") as caught:
         draw_split(data_of(numbered(4)), Split(folds=5), Data())
