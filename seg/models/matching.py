@@ -3,7 +3,7 @@
 import math
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from timm.layers import resample_abs_pos_embed, resample_patch_embed
 from torch import Tensor
@@ -95,6 +95,37 @@ def adapt_channels(weight: Tensor, channels: int) -> Tensor:
         return weight.sum(1, keepdim=True)
     before = weight.shape[1]
     return weight[:, [channel % before for channel in range(channels)]] * (before / channels)
+
+
+def adapt_statistics(values: Tensor, channels: int) -> Tensor | None:
+    """Means or standard deviations per input channel for another number of channels, as `adapt_channels` has them.
+
+    One channel gets the average, more channels repeat the values in turn; None for what is no list of values.
+    """
+    if values.ndim != 1 or not len(values):
+        return None
+    if len(values) == channels:
+        return values
+    if channels == 1:
+        return values.mean(0, keepdim=True)
+    return values[[channel % len(values) for channel in range(channels)]]
+
+
+def copied_rows(found: Tensor, expected: Tensor, rows: Sequence[int | None]) -> Tensor | None:
+    """`expected` with row n replaced by row `rows[n]` of `found`; None where there is nothing to replace.
+
+    Rows are what a last layer has for each organ: those of organs that `found` does not know stay as they are.
+    """
+    known = {row for row in rows if row is not None}
+    if not known or found.ndim != expected.ndim or found.shape[1:] != expected.shape[1:] or max(known) >= len(found):
+        return None
+    if tuple(rows) == tuple(range(len(found))):
+        return found
+    copied = expected.clone()
+    for number, row in enumerate(rows):
+        if row is not None:
+            copied[number] = found[row]
+    return copied
 
 
 def _adapted_positions(found: Tensor, count: int) -> Tensor | None:

@@ -1,7 +1,7 @@
 """What a network starts from: ImageNet, nothing, or a file; and a table of what fitted."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -9,18 +9,22 @@ from typing import Literal
 from torch import Tensor, nn
 
 from seg import config
-from seg.digest import file_sha256
 from seg.errors import CheckpointError, UsageError, nearest
-from seg.models.encoders import build_parts, check_encoder_name
-from seg.models.hub import Published, cache_only, cached_file, published_weights, why_unreachable
-from seg.models.matching import adapted, first_convolution, match_names
-from seg.models.weight_files import PICKLED, SAFE, read_weight_file
+from seg.models.encoders import check_encoder_name
+from seg.models.fitting import HEADS, PREFIXES, Fitted, OrganRows, fitted
+from seg.models.matching import first_convolution
+from seg.models.published import published_encoder, require_published
+from seg.models.weight_files import PICKLED, SAFE, WeightFile, read_weight_file
 
 WORDS = ("imagenet", "none", "auto")
 ENOUGH = 0.9
 """Share of the encoder's tensors that must fit; fewer mean that the file is of another network."""
 OWN_PARTS = ("encoder.", "decoder.", "mask_head.")
 SHOWN = 8
+_COUNTER = "num_batches_tracked"
+"""Ends the names of counters that old files lack and nothing reads."""
+_TITLES = {"decoder.": "decoder", "mask_head.": "mask head", "edge_head.": "edge head"}
+_SPOKEN = {"loaded": "loaded", "adapted": "adapted", "missing": "from nothing", "unused": "unused"}
 
 
 @dataclass(frozen=True)
@@ -30,6 +34,7 @@ class WeightRow:
     name: str
     """In the network; in the file for unused ones."""
     status: Literal["loaded", "adapted", "missing", "unused"]
+    """`adapted`: brought to another shape or order; `missing`: not taken from the file, so it starts from nothing."""
     found: tuple[int, ...] | None
     """Shape in the file; None where the file lacks it."""
     expected: tuple[int, ...] | None
@@ -41,34 +46,35 @@ class WeightReport:
     """What a network's weights came from."""
 
     source: str
-    """`none`, `imagenet (<repository>)`, or the file's path."""
+    """`none`, `imagenet (<repository>)`, or the file's name."""
     sha256: str = ""
     """Of the file; empty without one."""
     rows: tuple[WeightRow, ...] = ()
+    """Every tensor of the network in its own order, then the unused ones of the file; empty for random weights."""
     notes: tuple[str, ...] = ()
     """What a person should know, such as `auto` having gone on without weights."""
 
     @property
     def matched_fraction(self) -> float:
         """Share of the encoder's tensors that were loaded or adapted; 0 for random weights."""
-        wanted = [row for row in self.rows if row.name.startswith("encoder.") and row.status != "unused"]
+        wanted = [row for row in self._told() if row.name.startswith("encoder.") and row.status != "unused"]
         return sum(row.status in ("loaded", "adapted") for row in wanted) / max(len(wanted), 1)
 
     def summary(self) -> str:
         """One line, such as `318 loaded, 1 adapted, 2 unused`."""
-        counts = Counter(row.status for row in self.rows)
-        return ", ".join(f"{counts[status]} {status}" for status in counts) or "random weights"
+        counts = Counter(row.status for row in self._told())
+        told = [f"{counts[status]} {spoken}" for status, spoken in _SPOKEN.items() if counts[status]]
+        return ", ".join(told) or "random weights"
+
+    def _told(self) -> tuple[WeightRow, ...]:
+        return tuple(row for row in self.rows if row.status != "missing" or not row.name.endswith(_COUNTER))
 
 
 def require_weights(settings: config.Model) -> None:
     """Raise at once, before long work, what `load_weights` would raise for an encoder or weights that are not there."""
     check_encoder_name(settings.encoder)
     if settings.weights == "imagenet":
-        published = published_weights(settings.encoder)
-        if published is None:
-            raise _unavailable(settings.encoder, "none are published")
-        if cached_file(published) is None and (reason := why_unreachable(published)):
-            raise _unavailable(settings.encoder, reason)
+        require_published(settings.encoder)
     elif settings.weights not in WORDS and not _weights_path(settings.weights).is_file():
         raise CheckpointError(
             found="no such file", expected="a .safetensors or .pth file", fix="correct model.weights",
@@ -108,110 +114,105 @@ def _weights_path(word: str) -> Path:
 
 
 def _load_published(network: nn.Module, settings: config.Model, channels: int) -> WeightReport:
-    published = published_weights(settings.encoder)
-    if published is None:
-        raise _unavailable(settings.encoder, "none are published")
-    encoder = _published_encoder(published, settings, channels)
-    network.get_submodule("encoder").load_state_dict(encoder.state_dict())
-    file = cached_file(published)
-    rows = tuple(_loaded_row(f"encoder.{name}", tensor) for name, tensor in encoder.state_dict().items())
-    what = published.argument if isinstance(published.argument, str) else "imagenet"
-    notes = () if what == "imagenet" else (f"{settings.encoder} has no imagenet weights; took {what}",)
-    return WeightReport(f"{what} ({published.place})", file_sha256(file) if file else "", rows, notes)
+    encoder = published_encoder(settings, channels)
+    network.get_submodule("encoder").load_state_dict(encoder.tensors)
+    state = network.state_dict()
+    rows = tuple(_published_row(name, tensor, first_convolution(state), channels) for name, tensor in state.items())
+    return WeightReport(encoder.source, encoder.sha256, rows, encoder.notes)
 
 
-def _published_encoder(published: Published, settings: config.Model, channels: int) -> nn.Module:
-    reason = why_unreachable(published)
-    if reason and cached_file(published) is None:
-        raise _unavailable(settings.encoder, reason)
-    try:
-        arguments = (settings.encoder, channels, settings.decoder_channels)
-        if not reason:
-            return build_parts(*arguments, pretrained=published.argument).encoder
-        with cache_only():
-            return build_parts(*arguments, pretrained=published.argument).encoder
-    except Exception as error:  # every network library underneath has errors of its own
-        raise _unavailable(settings.encoder, " ".join(str(error).split())[:200]) from error
-
-
-def _unavailable(encoder: str, reason: str) -> CheckpointError:
-    return CheckpointError(
-        found=f"no ImageNet weights of {encoder}: {reason}",
-        expected="a network, or the weights in the cache of an earlier download",
-        fix="connect, or choose model.weights=none (start from nothing), auto (go on without) or <file>",
-        code="weights-offline",
-    )
+def _published_row(name: str, tensor: Tensor, first: str, channels: int) -> WeightRow:
+    shape = tuple(tensor.shape)
+    if not name.startswith(PREFIXES["encoder"]):
+        return WeightRow(name, "missing", None, shape)
+    if channels == 3 or not (name == first or name.startswith("input_")):
+        return WeightRow(name, "loaded", shape, shape)
+    published = (3,) if name.startswith("input_") else (shape[0], 3, *shape[2:])
+    return WeightRow(name, "adapted", published, shape)
 
 
 def load_weight_file(network: nn.Module, path: Path) -> WeightReport:
     """Put what fits of a file into `network`; a file of our own runs loads all parts, any other one the encoder.
 
+    Heads are taken where they have as many organs as the network's.
     Raises CheckpointError as `load_weights` does.
     """
     file = read_weight_file(path)
     whole = all(any(name.startswith(part) for name in file.tensors) for part in OWN_PARTS)
+    parts = PREFIXES["all" if whole else "encoder"]
+    return put_into(network, path, file, parts, rows_by_position(network, file))
+
+
+def rows_by_position(network: nn.Module, file: WeightFile) -> OrganRows:
+    """The file's organs in their order where there are as many as in the network, else none of them."""
+    organs = len(network.state_dict()["mask_head.out.bias"])
+    theirs = file.tensors.get("mask_head.out.bias")
+    agree = theirs is not None and theirs.shape == (organs,)
+    return tuple(range(organs)) if agree else (None,) * organs
+
+
+def put_into(
+    network: nn.Module, path: Path, file: WeightFile, prefixes: tuple[str, ...], rows: OrganRows
+) -> WeightReport:
+    """Put what fits of a file into the parts of `network` with these prefixes.
+
+    Raises CheckpointError, and leaves the network as it is, where less than 90 % of the encoder fits.
+    """
     state = network.state_dict()
-    expected = {name: tensor for name, tensor in state.items() if whole or name.startswith("encoder.")}
-    names = (
-        {name: name for name in expected if name in file.tensors} if whole else _encoder_names(expected, file.tensors)
-    )
-    first = first_convolution(expected)
-    fitting = {
-        name: adapted(name, file.tensors[found], expected[name], first=name == first) for name, found in names.items()
-    }
-    rows = _rows(expected, file.tensors, names, fitting)
-    report = WeightReport(str(path), file.sha256, rows, _notes(rows, whole))
+    found = fitted(state, file.tensors, prefixes, rows)
+    table = _rows(state, file.tensors, found)
+    report = WeightReport(path.name, file.sha256, table, _notes(table, prefixes))
     if report.matched_fraction < ENOUGH:
         raise _does_not_fit(report, path)
-    network.load_state_dict({**state, **{name: tensor for name, tensor in fitting.items() if tensor is not None}})
+    network.load_state_dict({**state, **found.tensors})
     return report
 
 
-def _encoder_names(expected: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> dict[str, str]:
-    bare = {name.removeprefix("encoder."): tensor for name, tensor in expected.items()}
-    return {f"encoder.{name}": theirs for name, theirs in match_names(bare, found).items()}
-
-
-def _rows(
-    expected: Mapping[str, Tensor],
-    found: Mapping[str, Tensor],
-    names: Mapping[str, str],
-    fitting: Mapping[str, Tensor | None],
-) -> tuple[WeightRow, ...]:
+def _rows(expected: Mapping[str, Tensor], tensors: Mapping[str, Tensor], found: Fitted) -> tuple[WeightRow, ...]:
     rows = []
     for name, tensor in expected.items():
-        theirs = found.get(names.get(name, ""))
-        if theirs is None and name.endswith("num_batches_tracked"):
-            continue  # a counter that old files lack and nothing reads
-        got = fitting.get(name) is not None
+        theirs, taken = tensors.get(found.names.get(name, "")), found.tensors.get(name)
         status: Literal["loaded", "adapted", "missing"] = "missing"
-        if got and theirs is not None:
-            status = "loaded" if theirs.shape == tensor.shape else "adapted"
+        if taken is not None:
+            # What was made to fit is a new tensor, even where an order of organs alone changed.
+            status = "loaded" if taken is theirs else "adapted"
         rows.append(WeightRow(name, status, None if theirs is None else tuple(theirs.shape), tuple(tensor.shape)))
-    used = set(names.values())
+    used = set(found.names.values())
     unused = (
-        WeightRow(name, "unused", tuple(tensor.shape), None) for name, tensor in found.items() if name not in used
+        WeightRow(name, "unused", tuple(tensor.shape), None) for name, tensor in tensors.items() if name not in used
     )
     return (*rows, *unused)
 
 
-def _loaded_row(name: str, tensor: Tensor) -> WeightRow:
-    return WeightRow(name, "loaded", tuple(tensor.shape), tuple(tensor.shape))
-
-
-def _notes(rows: tuple[WeightRow, ...], whole: bool) -> tuple[str, ...]:
-    adapted_names = [row.name for row in rows if row.status == "adapted"]
-    lacking = [row.name for row in rows if row.status == "missing"]
-    notes = [f"adapted to this network's shapes: {', '.join(adapted_names)}"] if adapted_names else []
+def _notes(rows: Sequence[WeightRow], prefixes: tuple[str, ...]) -> tuple[str, ...]:
+    untouched = [
+        part
+        for part in _TITLES
+        if {row.status for row in rows if row.name.startswith(part) and row.expected is not None} == {"missing"}
+    ]
+    shaped = [row.name for row in rows if row.status == "adapted" and not row.name.startswith(HEADS)]
+    lacking = [
+        row.name
+        for row in rows
+        if row.status == "missing"
+        and row.name.startswith(prefixes)
+        and not row.name.startswith((*untouched, "input_"))
+        and not row.name.endswith(_COUNTER)
+    ]
+    notes = [f"adapted to this network's shapes: {', '.join(shaped)}"] if shaped else []
     if lacking:
         notes.append(f"{len(lacking)} tensors start from nothing: {', '.join(lacking[:SHOWN])}")
-    if not whole:
-        notes.append("decoder and heads start from nothing")
+    if untouched:
+        notes.append(f"start from nothing: {', '.join(_TITLES[part] for part in untouched)}")
     return tuple(notes)
 
 
 def _does_not_fit(report: WeightReport, path: Path) -> CheckpointError:
-    wrong = [row for row in report.rows if row.status == "missing"]
+    wrong = [
+        row
+        for row in report.rows
+        if row.status == "missing" and row.name.startswith("encoder.") and not row.name.endswith(_COUNTER)
+    ]
     listed = "; ".join(f"{row.name} {row.found or 'absent'}, expected {row.expected}" for row in wrong[:SHOWN])
     return CheckpointError(
         found=f"{report.matched_fraction:.0%} of the encoder's tensors ({report.summary()}). Did not fit: {listed}",

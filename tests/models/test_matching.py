@@ -3,7 +3,14 @@ import timm
 import torch
 
 from seg.models.encoders import build_parts
-from seg.models.matching import adapt_channels, adapted, first_convolution, match_names
+from seg.models.matching import (
+    adapt_channels,
+    adapt_statistics,
+    adapted,
+    copied_rows,
+    first_convolution,
+    match_names,
+)
 
 WIDTHS = (64, 32, 16, 16, 16)
 
@@ -90,3 +97,28 @@ def test_what_cannot_be_adapted_honestly_is_left(name, first, found, expected):
 
 def test_quantised_weights_are_left():
     assert adapted("bias", torch.zeros(4, dtype=torch.int8), torch.zeros(4), first=False) is None
+
+
+def test_statistics_of_the_input_follow_the_channels_of_the_first_convolution():
+    mean = torch.tensor([0.2, 0.3, 0.7])
+    assert adapt_statistics(mean, 3) is mean
+    assert adapt_statistics(mean, 1).tolist() == pytest.approx([0.4])
+    assert adapt_statistics(mean, 5).tolist() == pytest.approx([0.2, 0.3, 0.7, 0.2, 0.3])
+    assert adapt_statistics(torch.tensor(0.5), 1) is None
+    assert adapt_statistics(torch.zeros(0), 1) is None
+
+
+def test_rows_are_copied_where_they_are_known_and_stay_elsewhere():
+    found, expected = torch.arange(6.0).reshape(3, 2), torch.full((4, 2), -1.0)
+    copied = copied_rows(found, expected, (2, None, 0, 2))
+    assert copied.tolist() == [[4, 5], [-1, -1], [0, 1], [4, 5]]
+    assert expected.unique().tolist() == [-1]
+    assert copied_rows(found, torch.zeros(3, 2), (0, 1, 2)) is found
+
+
+@pytest.mark.parametrize(
+    ("found", "expected", "rows"),
+    [((2, 3), (2, 3), (None, None)), ((2, 3), (2, 4), (0, 1)), ((2, 3), (2,), (0, 1)), ((1, 3), (2, 3), (0, 1))],
+)
+def test_rows_that_do_not_fit_are_not_copied(found, expected, rows):
+    assert copied_rows(torch.zeros(found), torch.zeros(expected), rows) is None

@@ -40,9 +40,10 @@ def test_a_file_loads_the_encoder_and_says_what_it_did(tmp_path):
     network, report = build(tmp_path / "resnet18.safetensors")
     assert all(torch.equal(network.encoder.state_dict()[name], tensor) for name, tensor in tensors.items())
     assert report.matched_fraction == 1
-    assert {row.status for row in report.rows} == {"loaded"}
-    assert len(report.sha256) == 64
-    assert "decoder and heads start from nothing" in report.notes
+    assert {row.status for row in report.rows if row.name.startswith("encoder.")} == {"loaded"}
+    assert [row.name for row in report.rows] == list(network.state_dict())
+    assert (report.source, len(report.sha256)) == ("resnet18.safetensors", 64)
+    assert report.notes == ("start from nothing: decoder, mask head, edge head",)
 
 
 @pytest.fixture
@@ -65,7 +66,8 @@ def test_a_checkpoint_with_optimiser_and_classifier_loads_too(tmp_path, same_pro
     assert torch.equal(network.encoder.conv1.weight, tensors["conv1.weight"])
     assert report.matched_fraction == 1
     assert [row.name for row in report.rows if row.status == "unused"] == ["state_dict.fc.weight"]
-    assert report.summary() == f"{len(old)} loaded, 1 unused"
+    fresh = [name for name in network.state_dict() if not name.startswith("encoder.") and "num_batches" not in name]
+    assert report.summary() == f"{len(old)} loaded, {len(fresh)} from nothing, 1 unused"
 
 
 @pytest.mark.parametrize("channels", [1, 9])
@@ -197,6 +199,10 @@ def test_cached_imagenet_weights_work_offline_through_smp(empty_cache, channels)
     assert torch.allclose(network.encoder.conv1.weight.sum(1), tensors["conv1.weight"].sum(1), atol=1e-5)
     assert report.source == "imagenet (smp-hub/resnet18.imagenet)"
     assert report.matched_fraction == 1
+    assert [row.name for row in report.rows] == list(network.state_dict())
+    adapted = {row.name: row.found for row in report.rows if row.status == "adapted"}
+    shaped = {"input_mean": (3,), "input_std": (3,), "encoder.conv1.weight": (64, 3, 7, 7)}
+    assert adapted == ({} if channels == 3 else shaped)
     assert len(report.sha256) == 64
     assert build("auto", channels=channels)[1].source == report.source
 
