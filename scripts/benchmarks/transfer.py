@@ -10,6 +10,7 @@ import json
 import subprocess
 import sys
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -63,11 +64,9 @@ ARMS = {
 def main() -> dict[str, Any]:
     """Run what is missing and return every arm's figures."""
     given = _arguments()
-    runs = []
-    for name in given.arms.split(","):
-        for labelled in map(int, given.labelled.split(",")):
-            for draw in map(int, given.draws.split(",")):
-                runs.append((name, labelled, draw, _arm_run(given, name, labelled, draw)))
+    sizes, draws = map(int, given.labelled.split(",")), map(int, given.draws.split(","))
+    wanted = list(product(given.arms.split(","), sizes, draws))
+    runs = [(name, labelled, draw, _arm_run(given, name, labelled, draw)) for name, labelled, draw in wanted]
     figures = [
         _figures(name, labelled, [run for n, count, _, run in runs if (n, count) == (name, labelled)])
         for name, labelled in dict.fromkeys((name, labelled) for name, labelled, _, _ in runs)
