@@ -70,9 +70,29 @@ def train(
         )
     going_on = None if resume is None else _run(resume, runs)
     resolved = going_on.settings() if going_on else _resolved(words, config, on_this_machine=True)
+    if going_on is not None and going_on.manifest().verb == "pretrain":
+        from seg.recipes import pretrain as without_labels
+
+        return without_labels.pretrain(resolved, dry_run=dry_run, resume=going_on)
     from seg.recipes import train as recipe
 
     return recipe.train(resolved, dry_run=dry_run, resume=going_on)
+
+
+def pretrain(given: Given = (), *, config: Sequence[AnyPath] = (), dry_run: bool = False) -> "Run | None":
+    """Learn the looks of scans without labels by restoring damaged ones; the run is a source for `transfer`.
+
+        run = seg.pretrain({"data.root": "scans", "organ": "pancreas"})
+        seg.transfer(run.name, "pancreas", {"data.root": "labelled"})
+
+    Labels at `data.root` are not looked at; the organs only say through which CT window the scans are seen. Patients
+    that a training on the same data would test are held back. `train(resume=...)` goes on with an interrupted run.
+    Raises a SegError child as `train` does.
+    """
+    resolved = _resolved(("strategy=restoration", *_words((), given)), config, on_this_machine=True)
+    from seg.recipes import pretrain as recipe
+
+    return recipe.pretrain(resolved, dry_run=dry_run)
 
 
 def transfer(

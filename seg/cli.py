@@ -79,6 +79,25 @@ def train(
 
 
 @app.command(cls=ExplainsSettings)
+def pretrain(
+    words: Words = None,
+    config: Config = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Check data, model and one batch; print the plan.")
+    ] = False,
+    debug: Debug = False,
+) -> None:
+    """Learn from scans without labels, as a start for transfers.
+
+    Damaged scans are restored. `seg transfer --from RUN` goes on with the result, `seg train --resume RUN` with a
+    run that was interrupted.
+    """
+    run = api.pretrain(words or (), config=config or (), dry_run=dry_run)
+    if run is not None:
+        _print_run(run)
+
+
+@app.command(cls=ExplainsSettings)
 def transfer(
     source: Annotated[
         str,
@@ -245,11 +264,13 @@ def _print_findings(findings: Sequence[Any]) -> None:
 
 
 def _print_run(run: Any) -> None:
-    scores = run.evaluation()
-    if scores is None:
-        typer.echo("No patient was kept back, so nothing says how good this model is.")
-    else:
+    scores, restored = run.evaluation(), run.manifest().results.get("restoration", {}).get("removed", {})
+    if scores is not None:
         _print_scores(scores)
+    elif restored.get("n"):
+        typer.echo(f"Restoration removes {restored['mean']:.3f} of the damage's squared error on new patients.")
+    else:
+        typer.echo("No patient was kept back, so nothing says how good this model is.")
     typer.echo(f"Run: {run.folder}")
 
 

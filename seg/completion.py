@@ -4,10 +4,14 @@ import shlex
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-VERBS = ("train", "transfer", "predict", "evaluate", "report", "check", "prepare", "phantom", "list", "completion")
+VERBS = (
+    "train", "transfer", "pretrain", "predict", "evaluate", "report", "check", "prepare", "phantom", "list",
+    "completion",
+)  # fmt: skip
 OPTIONS = {
     "train": ("--config", "--show-config", "--dry-run", "--resume", "--runs"),
     "transfer": ("--from", "--to", "--strategy", "--via", "--config", "--show-config", "--dry-run"),
+    "pretrain": ("--config", "--dry-run"),
     "predict": ("--output",),
     "evaluate": ("--output",),
     "phantom": ("--output", "--layout", "--labelled", "--unlabelled", "--seed", "--scanner"),
@@ -15,7 +19,7 @@ OPTIONS = {
     "list": ("--runs",),
 }
 _PATH_SETTINGS = ("data.root", "split.file", "prepare.cache", "runs.folder", "model.weights")
-_TAKES_WORDS = ("train", "transfer", "predict", "evaluate", "check", "prepare")
+_TAKES_WORDS = ("train", "transfer", "pretrain", "predict", "evaluate", "check", "prepare")
 _TAKES_RUN = ("predict", "report")
 
 

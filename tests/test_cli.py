@@ -14,7 +14,9 @@ from seg.errors import DataError
 from seg.records import Evaluation, Finding, Interval
 from seg.runs import Run
 
-VERBS = ("train", "predict", "evaluate", "report", "check", "prepare", "phantom", "list", "completion")
+VERBS = (
+    "train", "pretrain", "predict", "evaluate", "report", "check", "prepare", "phantom", "list", "completion",
+)  # fmt: skip
 
 
 def _modules_after(*arguments: str) -> set[str]:
@@ -64,7 +66,7 @@ def test_the_help_of_train_explains_every_setting(capsys):
 @pytest.mark.parametrize(
     ("arguments", "code", "sentence"),
     [
-        (["trian"], 2, "Did you mean 'train'?"),
+        (["trian"], 2, "Did you mean 'train'"),
         (["train", "--dry-rnu"], 2, "Did you mean --dry-run?"),
         (["phantom"], 2, "Missing option '--output'"),
         (["phantom", "-o", "x", "--scanner", "c"], 2, "'a', 'b'"),
