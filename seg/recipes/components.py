@@ -59,7 +59,7 @@ def make_components(settings: Settings, task: Task) -> list[Component]:
 
 
 def _refuse_missing_needs(settings: Settings, origins: Sequence[Origin], patients: Mapping[str, int]) -> None:
-    source_run = any(origin.run is not None for origin in origins)
+    source_run = any(origin.run is not None and origin.organs for origin in origins)
     lacking = {
         "labels": (patients["train"] == 0, "labelled training patients",
                    "label some, raise data.labelled, or use a source of the same organ"),

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from seg.config import Organ, Settings
 from seg.data.plan import Plan, plan_from_json
 from seg.data.volume import CaseImage
-from seg.errors import CheckpointError
+from seg.errors import CheckpointError, UsageError
 from seg.evaluate.largest import keep_largest
 from seg.evaluate.predict import Inference, Probabilities, label_plane, predict_case
 from seg.models.network import SegNetwork, build_network
@@ -33,9 +33,17 @@ class Trained:
 
 
 def load_trained(run: Run, settings: Settings) -> Trained:
-    """The run's best model; CheckpointError where its files are missing or do not fit together."""
+    """The run's best model; CheckpointError where its files are missing or do not fit together.
+
+    Raises UsageError for a run that predicts no organ.
+    """
     manifest = run.manifest()
     plan = read_plan(run)
+    if not plan.organs:
+        raise UsageError(
+            found="a pretraining, which predicts no organ", expected="a run that was trained for an organ",
+            fix=f"teach it one: seg transfer --from {run.name} --to ORGAN", path=run.folder, code="no-organ",
+        )  # fmt: skip
     model = settings.model.model_copy(update={"weights": "none"})
     network, _ = build_network(model, len(plan.organs), plan.input_channels)
     load_run_weights(network, run)
