@@ -99,7 +99,7 @@ def _arm_run(given: argparse.Namespace, name: str, labelled: int, draw: int) -> 
         "--from", _source(given, arm.origin), "--to", "pancreas", "--strategy", arm.strategy,
         f"data.root={given.target_data.absolute()}", "split.test_fraction=0.39", "split.validation_fraction=0",
         f"data.labelled={labelled}", f"data.labelled_seed={draw}", f"train.seed={draw}", f"train.steps={given.steps}",
-        "prepare.spacing=2", *arm.words,
+        "prepare.spacing=1.5", *arm.words,
     ]  # fmt: skip
     return _finished(given, f"{name}-{labelled}-{draw}-{given.steps}", ["transfer", *target])
 
@@ -110,13 +110,13 @@ def _source(given: argparse.Namespace, origin: str) -> str:
     if origin == "weights":
         return str(given.weights.absolute())
     if origin == "pretrain":
-        words = [f"data.root={given.target_data.absolute()}", f"train.steps={given.source_steps}", "prepare.spacing=2"]
+        words = [f"data.root={given.target_data.absolute()}", f"train.steps={given.source_steps}", "prepare.spacing=1.5"]
         start = [f"model.weights={given.weights.absolute()}"]
         return str(_finished(given, "source-pretrain", ["pretrain", *words, *start]).folder)
     weights = "none" if origin == "liver-none" else str(given.weights.absolute())
     words = [
         "organ=liver", f"data.root={given.source_data.absolute()}", f"model.weights={weights}",
-        f"train.steps={given.source_steps}", "prepare.spacing=native",
+        f"train.steps={given.source_steps}", "prepare.spacing=0.75",
     ]  # fmt: skip
     return str(_finished(given, f"source-{origin}", ["train", *words]).folder)
 
