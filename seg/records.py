@@ -127,7 +127,29 @@ class CurveRow:
 
     step: int
     values: dict[str, float]
-    """`loss`, `loss/mask`, `loss/edge`, `lr`, `images_per_s`, and on validation `val/dice/<organ>`, `val/dice`."""
+    """`loss`, `loss/mask`, `loss/edge`, `lr`, `images_per_s`, on validation `val/dice/<organ>`, `val/dice/mean`."""
+
+
+@dataclass(frozen=True)
+class PartRow:
+    """What became of one part of a network when a training started: counts of tensors, and of numbers in them."""
+
+    part: str
+    """Such as `stem`, `decoder`, `mask head`; what a strategy brought along is a part of its own."""
+    tensors: int
+    parameters: int
+    """Numbers that could learn; norm statistics and constants are none."""
+    learning: int
+    """Of these the ones that learn at the first step."""
+    loaded: int
+    adapted: int
+    """Taken over in another shape or order."""
+    fresh: int
+    """Started from nothing."""
+    frozen: int
+    """Weights that do not learn and norm statistics that do not move at the first step."""
+    lr_factors: tuple[float, ...] = ()
+    """Learning rates as multiples of `optim.lr`, lowest first; those of weights that thaw later are among them."""
 
 
 @dataclass(frozen=True)
@@ -145,7 +167,7 @@ class Manifest:
     data: dict[str, Any]
     """Root, format, counts, fingerprint and content hashes of the cases."""
     lineage: dict[str, Any]
-    """What it started from: weights name or path, sha256, parent run, notes such as `auto: no network`."""
+    """What it started from: weights and their sha256, source runs with their own lineage, what became of each part."""
     results: dict[str, Any] = field(default_factory=dict)
     """Best step, validation Dice, duration, peak memory, decided post-processing."""
     notes: tuple[str, ...] = ()

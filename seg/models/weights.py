@@ -62,7 +62,7 @@ class WeightReport:
 
     def summary(self) -> str:
         """One line, such as `318 loaded, 1 adapted, 2 unused`."""
-        counts = Counter(row.status for row in self._told())
+        counts = Counter[str](row.status for row in self._told())
         told = [f"{counts[status]} {spoken}" for status, spoken in _SPOKEN.items() if counts[status]]
         return ", ".join(told) or "random weights"
 

@@ -5,54 +5,72 @@ import json
 import resource
 import sys
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import torch
 
 from seg.atomic import write_text
-from seg.config import Settings
 from seg.data.organs import overlapping
 from seg.data.plan import plan_to_json
 from seg.data.splits import save_split
 from seg.digest import file_sha256
 from seg.errors import DataError
-from seg.models.weights import WeightReport
+from seg.models.weights import WeightReport, WeightRow
 from seg.recipes.judge import Judged
+from seg.recipes.lineage import in_first_mode, keep_source_curves, lineage_of
 from seg.recipes.pictures import save_pictures
 from seg.recipes.prepare import Prepared
+from seg.recipes.source import Origin
 from seg.records import to_json
 from seg.report.tables import cases_csv
 from seg.runs import Run, new_manifest
+from seg.train.outcome import Outcome, tensor_outcomes
 from seg.train.training import Progress, Training
 
 
-def note_start(run: Run, settings: Settings, prepared: Prepared, weights: WeightReport) -> None:
-    """Plan, split and everything that is known before the first step."""
-    checked = prepared.checked
+def note_start(run: Run, training: Training, prepared: Prepared, origins: Sequence[Origin] = ()) -> None:
+    """Plan, split, the models before it, and everything else that is known before the first step."""
+    checked, weights = prepared.checked, training.start
     write_text(run.folder / "plan.json", plan_to_json(prepared.plan))
     save_split(checked.split, run.folder / "split.json")
-    write_text(run.folder / "weights.csv", weights_csv(weights))
-    manifest = new_manifest(run, "train", settings)
+    outcomes = tensor_outcomes(in_first_mode(training), weights, training.groups)
+    write_text(run.folder / "weights.csv", weights_csv(weights, outcomes))
+    keep_source_curves(run, origins)
+    manifest = new_manifest(run, "train", training.settings)
     run.write_manifest(
         dataclasses.replace(
             manifest,
             data=data_facts(prepared),
-            lineage={
-                "weights": settings.model.weights,
-                "source": weights.source,
-                "sha256": weights.sha256,
-                "tensors": dict(Counter(row.status for row in weights.rows)),
-            },
+            lineage=lineage_of(training, origins),
             notes=(*weights.notes, checked.split.how, *told(prepared)),
         )
     )
 
 
-def weights_csv(weights: WeightReport) -> str:
-    """Every tensor of the network and of the file: loaded, adapted, missing (starts from nothing) or unused."""
-    lines = [f"{row.name},{row.status},{_shape(row.found)},{_shape(row.expected)}" for row in weights.rows]
-    return "\n".join(["tensor,status,shape in the file,shape in the network", *lines]) + "\n"
+def weights_csv(weights: WeightReport, outcomes: Mapping[str, Outcome]) -> str:
+    """Every tensor of the network and of the file: loaded, adapted, missing (starts from nothing) or unused.
+
+    What a strategy put into the network is missing in the file too. `frozen` is empty for constants.
+    """
+    rows = {row.name: row for row in weights.rows if row.status != "unused"}
+    added = {
+        name: WeightRow(name, outcome.status, None, outcome.shape)
+        for name, outcome in outcomes.items()
+        if name not in rows
+    }
+    unused = [row for row in weights.rows if row.status == "unused"]
+    lines = [_weights_line(row, outcomes.get(row.name)) for row in (*rows.values(), *added.values())]
+    lines += [_weights_line(row, None) for row in unused]
+    heading = "tensor,status,shape in the file,shape in the network,frozen,learning rate factor"
+    return "\n".join([heading, *lines]) + "\n"
+
+
+def _weights_line(row: WeightRow, outcome: Outcome | None) -> str:
+    frozen = "" if outcome is None or outcome.frozen is None else ("yes" if outcome.frozen else "no")
+    factor = "" if outcome is None or outcome.lr_factor is None else f"{outcome.lr_factor:g}"
+    return f"{row.name},{row.status},{_shape(row.found)},{_shape(row.expected)},{frozen},{factor}"
 
 
 def _shape(shape: tuple[int, ...] | None) -> str:

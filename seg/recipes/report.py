@@ -1,36 +1,70 @@
 """`seg report`: the page of a run, made from what lies in its folder."""
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from seg.overrides import load_organ, to_yaml
+from seg.config import Settings
+from seg.overrides import config_names, load_organ, to_yaml
+from seg.recipes.lineage import ancestors, named, source_curves, source_name
 from seg.recipes.pictures import load_pictures
-from seg.records import Manifest
+from seg.recipes.restored import load_restored
+from seg.records import Manifest, PartRow
 from seg.report.html import write_report
-from seg.report.page import Page
+from seg.report.page import Ancestor, Page, SourceCurve
 from seg.runs import Run
 
 
 def report(run: Run) -> Path:
     """Write `report.html` of a run and return where it lies; the run's own files are all it needs."""
     manifest, settings = run.manifest(), run.settings()
+    evaluation, chain, curves = run.evaluation(), ancestors(run), source_curves(run)
+    restoration = manifest.results.get("restoration")
     page = Page(
-        title=f"{', '.join(load_organ(name).title for name in manifest.organs)}: {run.name}",
-        organ_titles={name: load_organ(name).title for name in manifest.organs},
-        evaluation=run.evaluation(),
+        title=f"{', '.join(load_organ(name).title for name in manifest.organs) or 'Pretraining'}: {run.name}",
+        organ_titles=organ_titles(manifest.organs, chain, curves),
+        evaluation=evaluation,
         curve=run.curve_rows(),
         best_step=manifest.results.get("best_step"),
         pictures=load_pictures(run.folder / "pictures.npz"),
         data_facts=data_rows(manifest.data),
         notes=(*manifest.notes, *decided(manifest)),
-        settings_yaml=to_yaml(settings),
+        settings_yaml=to_yaml(without_folders(settings)),
         lineage=lineage_rows(manifest),
         versions=manifest.versions,
         show_names=settings.evaluate.show_names,
         split_words="never used for training",
+        parts=tuple(PartRow(**row) for row in manifest.lineage.get("parts", ())),
+        chain=chain,
+        source_curves=curves,
+        restoration=load_restored(run.folder, restoration) if restoration else None,
     )
     write_report(run.report, page)
     return run.report
+
+
+def organ_titles(organs: Iterable[str], chain: Iterable[Ancestor], curves: Iterable[SourceCurve]) -> dict[str, str]:
+    """What the page calls the organs of a run and of those before it; one that is no longer known keeps its name."""
+    before = [*(organ for ancestor in chain for organ in ancestor.organs),
+              *(organ for curve in curves for organ in curve.organs)]  # fmt: skip
+    known = set(config_names("organ"))
+    return {organ: load_organ(organ).title for organ in (*organs, *before) if organ in known}
+
+
+def without_folders(settings: Settings) -> Settings:
+    """The settings with files and folders by name alone: where they lie tells of people, not of the model."""
+    places = {
+        "data": {"root": settings.data.root},
+        "split": {"file": settings.split.file},
+        "prepare": {"cache": settings.prepare.cache},
+        "model": {"weights": settings.model.weights},
+        "runs": {"folder": settings.runs.folder},
+    }
+    tree = settings.model_dump()
+    for section, words in places.items():
+        tree[section] |= {key: named(word) for key, word in words.items()}
+    tree["transfer"]["source"] = tuple(named(word) for word in settings.transfer.source)
+    return Settings.model_validate(tree)
 
 
 def data_rows(data: dict[str, Any]) -> tuple[tuple[str, str], ...]:
@@ -83,9 +117,9 @@ def lineage_rows(manifest: Manifest) -> tuple[tuple[str, str], ...]:
     rows = [
         ("Run", manifest.run),
         ("Started", manifest.created),
-        ("Encoder weights", str(lineage.get("source") or lineage.get("weights", ""))),
+        ("Started from", ", ".join(source["run"] for source in lineage.get("sources", ())) or source_name(lineage)),
         ("sha256 of the weights", str(lineage.get("sha256") or "")),
-        ("Encoder tensors", tensors),
+        ("Tensors", tensors),
         ("Seed", str(manifest.seed)),
         ("Steps", f"{results.get('steps', '')}, best at {results.get('best_step', '')}"),
         ("Training time", f"{results.get('training_s', 0) / 60:.1f} min"),

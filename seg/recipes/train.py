@@ -17,6 +17,7 @@ from seg.recipes.bookkeeping import note_failure, note_finish, note_start, note_
 from seg.recipes.components import fitted_to_labels, make_components, needs_source_scans, with_knobs
 from seg.recipes.dry_run import print_plan
 from seg.recipes.judge import Judged, decide_largest, judge
+from seg.recipes.lineage import start_lines
 from seg.recipes.prepare import Checked, Prepared, Stage, cache_folder, check_and_split, prepare_checked
 from seg.recipes.report import report
 from seg.recipes.source import Origin, find_origins, source_cases, source_model, start_network
@@ -64,12 +65,11 @@ def train(
         print_plan(training, prepared, weights, console)
         return None
 
-    started = (f"Weights: {weights.source}, {weights.summary()}", *(f"  {note}" for note in weights.notes))
-    for line in started if resume is None else ():
+    for line in start_lines(training, origins) if resume is None else ():
         console.print(line, highlight=False, markup=False, soft_wrap=True)
     run = resume or create_run(settings)
     with locked(run):
-        open_run(run, settings, prepared, weights, resumed=resume is not None)
+        open_run(run, training, prepared, origins, resumed=resume is not None)
         try:
             progress = run_loop(run, training, console)
             note_training(run, training, progress)
@@ -86,13 +86,15 @@ def train(
     return run
 
 
-def open_run(run: Run, settings: Settings, prepared: Prepared, weights: WeightReport, *, resumed: bool) -> None:
+def open_run(
+    run: Run, training: Training, prepared: Prepared, origins: Sequence[Origin] = (), *, resumed: bool
+) -> None:
     """Note what the run starts from, or that it goes on, without what a killed process was writing."""
     if resumed:
         remove_leftovers(run)
         run.change_manifest(state="running")
     else:
-        note_start(run, settings, prepared, weights)
+        note_start(run, training, prepared, origins)
 
 
 def run_loop(run: Run, training: Training, console: Console) -> Progress:

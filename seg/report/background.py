@@ -8,16 +8,17 @@ from seg.report.names import Names
 from seg.report.page import Page
 from seg.report.plots import curve_svg
 from seg.report.section import Section
+from seg.report.transferred import MEAN
 
 
 def curves(page: Page, names: Names) -> Section | None:
     """Losses and validation scores over the steps of training."""
     keys = dict.fromkeys(key for row in page.curve for key in row.values)
     losses = {key: _loss_title(key) for key in keys if key == "loss" or key.startswith("loss/")}
-    scores = {key: _score_title(page, key) for key in keys if key.startswith("val/dice")}
+    scores = {key: _score_title(page, key) for key in keys if key.startswith("val/dice/")}
     if len(scores) == 2:
         # With one organ the mean over the organs is the same line again.
-        scores.pop("val/dice", None)
+        scores.pop(MEAN, None)
     plots = [
         (caption, Markup(curve_svg(page.curve, titles, label, page.best_step, bounded)))
         for titles, label, caption, bounded in (
@@ -34,8 +35,7 @@ def _loss_title(key: str) -> str:
 
 
 def _score_title(page: Page, key: str) -> str:
-    organ = key.removeprefix("val/dice").removeprefix("/")
-    return page.organ_title(organ) if organ else "mean of organs"
+    return "mean of organs" if key == MEAN else page.organ_title(key.removeprefix("val/dice/"))
 
 
 def data(page: Page, names: Names) -> Section | None:

@@ -13,17 +13,21 @@ from seg.report.background import curves, data, origin
 from seg.report.headline import headline
 from seg.report.names import name_patients, printable
 from seg.report.page import Page
+from seg.report.restored import restored
 from seg.report.results import attention, definitions, distribution, patients, pictures
 from seg.report.section import Builder
+from seg.report.transferred import transferred
 
 _TEMPLATES = Path(__file__).parent / "templates"
 SECTIONS: tuple[Builder, ...] = (
     headline,
     attention,
+    restored,
     patients,
     distribution,
     pictures,
     definitions,
+    transferred,
     curves,
     data,
     origin,
@@ -39,7 +43,9 @@ def write_report(path: Path, page: Page) -> None:
 def render(page: Page) -> str:
     """The page as HTML text; the same page gives the same text."""
     script, style = (_asset(name) for name in ("sort.js", "page.css"))
-    names = name_patients(page.evaluation, page.show_names, (picture.patient for picture in page.pictures))
+    slices = page.restoration.pictures if page.restoration else ()
+    shown = [*(picture.patient for picture in page.pictures), *(picture.patient for picture in slices)]
+    names = name_patients(page.evaluation, page.show_names, shown)
     return (
         _environment()
         .get_template("page.html.j2")

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from seg.records import CurveRow, Evaluation
+from seg.records import CurveRow, Evaluation, PartRow
+from seg.report.restoration import RestorationOutcome
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,30 @@ class Picture:
     """(y, x), same grid as the image."""
     prediction: NDArray[np.bool_]
     """(y, x), same grid as the image."""
+
+
+@dataclass(frozen=True)
+class Ancestor:
+    """One model of the chain that a model goes back to."""
+
+    name: str
+    """Of the run, or of published weights."""
+    organs: tuple[str, ...] = ()
+    strategy: tuple[str, ...] = ()
+    validation_dice: float | None = None
+    test_dice: tuple[tuple[str, float], ...] = ()
+    """Organ and its mean over the test patients."""
+    sha256: str = ""
+
+
+@dataclass(frozen=True)
+class SourceCurve:
+    """How an earlier model of the chain was trained."""
+
+    name: str
+    organs: tuple[str, ...]
+    points: tuple[tuple[int, float], ...]
+    """Optimiser step and validation Dice, mean over the organs."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +80,13 @@ class Page:
     """Print patients' real names instead of P01, P02, ..."""
     split_words: str = ""
     """Completes `On 20 patients ...` in the headline, such as `never used for training`."""
+    parts: tuple[PartRow, ...] = ()
+    """What became of each part of the network at the start."""
+    chain: tuple[Ancestor, ...] = ()
+    """The models this one goes back to, the first one first, and itself; empty where it started from nothing."""
+    source_curves: tuple[SourceCurve, ...] = ()
+    restoration: RestorationOutcome | None = None
+    """Of a pretraining, which has no masks to evaluate."""
 
     def organ_title(self, organ: str) -> str:
         """What the page calls that organ."""

@@ -5,8 +5,9 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 
-from seg.records import CaseScore, CurveRow, Evaluation, Interval
-from seg.report.page import Page, Picture
+from seg.records import CaseScore, CurveRow, Evaluation, Interval, PartRow
+from seg.report.page import Ancestor, Page, Picture, SourceCurve
+from seg.report.restoration import RestorationOutcome, RestoredSlice
 
 DEFINITIONS = {
     "dice": "Twice the shared voxels by all voxels; both empty: undefined.",
@@ -14,6 +15,17 @@ DEFINITIONS = {
     "nsd": "Share of surface within 2 mm.",
     "volume_difference": "Prediction minus reference in ml.",
 }
+PARTS = (
+    PartRow("stem", 6, 9_536, 0, 5, 1, 0, 6),
+    PartRow("stage1", 54, 215_808, 215_808, 54, 0, 0, 0, (0.1, 0.25, 0.5)),
+    PartRow("decoder", 60, 9_010_224, 9_010_224, 58, 0, 2, 0, (1.0,)),
+    PartRow("edge head", 4, 2_465, 2_465, 0, 0, 4, 0, (0.5, 1.0)),
+)
+CHAIN = (
+    Ancestor("imagenet (smp-hub/resnet50.imagenet)", sha256="9" * 64),
+    Ancestor("spleen-1", ("spleen",), ("supervised",), 0.8765, (("spleen", 0.8712),), "a" * 64),
+    Ancestor("liver-2", ("liver",), ("finetune", "l2sp"), 0.5, (("liver", 0.40744),), "b" * 64),
+)
 NAMES = ("Jane_Doe", "MeierKarl", "Zoe_Quinn")
 
 
@@ -47,10 +59,20 @@ def picture() -> Picture:
 
 
 @pytest.fixture
-def page(evaluation: Evaluation, picture: Picture) -> Page:
+def restoration() -> RestorationOutcome:
+    original = np.arange(32 * 48, dtype=np.uint8).reshape(32, 48)
+    planes = original, np.roll(original, 9, axis=0), np.roll(original, 2, axis=0)
+    slices = RestoredSlice("Worst restored", "Zoe_Quinn", "shuffled, painted outside", 0.04, 0.01, *planes)
+    before, after, grey = (Interval(mean, mean - 0.02, mean + 0.02, 4, 0) for mean in (0.2123, 0.0912, 0.1534))
+    return RestorationOutcome(96, before, after, grey, Interval(0.8154, 0.78, 0.84, 4, 0), (slices,))
+
+
+@pytest.fixture
+def page(evaluation: Evaluation, picture: Picture, restoration: RestorationOutcome) -> Page:
     curve = tuple(
-        CurveRow(step, {"loss": 1 / step, "loss/edge": 0.4 / step, "lr": 1e-3, "val/dice": 0.5, "val/dice/liver": 0.5})
+        CurveRow(step, {"loss": 1 / step, "loss/edge": 0.4 / step, "lr": 1e-3, **scores})
         for step in range(1, 21)
+        for scores in [{"val/dice/mean": 0.5, "val/dice/liver": 0.5} if step % 5 == 0 else {}]
     )
     return Page(
         title="Liver from slices",
@@ -59,12 +81,16 @@ def page(evaluation: Evaluation, picture: Picture) -> Page:
         curve=curve,
         best_step=15,
         pictures=(picture,),
+        restoration=restoration,
         data_facts=(("Spacing", "0.8 mm"),),
         notes=("A file of Jane_Doe_0012.png was left out.",),
         settings_yaml="organ:\n- liver\n",
         lineage=(("Started from", "resnet50"),),
         versions={"torch": "2.15.0"},
         split_words="never used for training",
+        parts=PARTS,
+        chain=CHAIN,
+        source_curves=(SourceCurve("spleen-1", ("spleen",), ((10, 0.2), (30, 0.8765))),),
     )
 
 
@@ -116,11 +142,18 @@ def everywhere(page: Page) -> Callable[[str], Page]:
         cases = tuple(dataclasses.replace(score, values=values) for score in cases)
         interval = Interval(0.5, 0.4, 0.6, 3, 1)
         evaluation = Evaluation(cases, {text: {text: interval, "dice": interval}}, {text: text, "dice": text}, "mm")
-        curve = tuple(CurveRow(step, {f"loss/{text}": 1.0, f"val/dice/{text}": 0.5}) for step in (1, 2))
+        curve = tuple(
+            CurveRow(step, {f"loss/{text}": 1.0, f"val/dice/{text}": 0.5, "val/dice/mean": 0.5}) for step in (1, 2)
+        )
         picture = dataclasses.replace(page.pictures[0], title=text, organ=text, patient=text)
+        assert page.restoration is not None
+        restored = dataclasses.replace(page.restoration.pictures[0], title=text, patient=text, done=text)
         return Page(
             text, {text: text}, evaluation, curve, 1, (picture,), ((text, text),), (text,) * 10, text, ((text, text),),
-            {text: text}, True, text,
+            {text: text}, True, text, restoration=dataclasses.replace(page.restoration, pictures=(restored,)),
+            parts=(dataclasses.replace(PARTS[0], part=text),),
+            chain=(Ancestor(text, (text,), (text,), 0.5, ((text, 0.5), (text, 0.4)), text),) * 2,
+            source_curves=(SourceCurve(text, (text,), ((1, 0.5),)), SourceCurve(text, (), ((1, 0.5),))),
         )  # fmt: skip
 
     return fill
