@@ -264,11 +264,11 @@ def _print_findings(findings: Sequence[Any]) -> None:
 
 
 def _print_run(run: Any) -> None:
-    scores, restored = run.evaluation(), run.manifest().results.get("restoration", {}).get("removed", {})
+    scores, removed = run.evaluation(), run.removed_error()
     if scores is not None:
         _print_scores(scores)
-    elif restored.get("n"):
-        typer.echo(f"Restoration removes {restored['mean']:.3f} of the damage's squared error on new patients.")
+    elif removed is not None:
+        typer.echo(f"Restoration removes {removed:.3f} of the squared error of damaged slices of new patients.")
     else:
         typer.echo("No patient was kept back, so nothing says how good this model is.")
     typer.echo(f"Run: {run.folder}")

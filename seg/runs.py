@@ -101,6 +101,13 @@ class Run:
         path = self.folder / "evaluation.json"
         return evaluation_from_json(path.read_text(encoding="utf-8")) if path.exists() else None
 
+    def removed_error(self) -> float | None:
+        """Share of the damage to scans of held-out patients that a pretraining undoes; None for any other run."""
+        if not (self.folder / "restored.npz").exists():
+            return None
+        removed: float | None = self.manifest().results["restoration"]["removed"]["mean"]
+        return removed
+
     def curve_rows(self) -> tuple[CurveRow, ...]:
         """Every logged step in order."""
         if not self.curve.exists():
@@ -121,8 +128,11 @@ class Run:
             ) from None
 
 
-def create_run(settings: Settings) -> Run:
-    """A new folder for these settings; a name that is taken is refused, an own name gets a number."""
+def create_run(settings: Settings, own_name: str = "") -> Run:
+    """A new folder for these settings; a name that is taken is refused, an own name gets a number.
+
+    `own_name` is what a run without a name is called before its date; empty makes it from organs and source.
+    """
     folder = Path(settings.runs.folder)
     if settings.runs.name:
         run = Run(folder / settings.runs.name)
@@ -132,7 +142,7 @@ def create_run(settings: Settings) -> Run:
                 fix=f"choose another runs.name, or go on with `seg train --resume {run.name}`",
             )  # fmt: skip
     else:
-        run = Run(_free_folder(folder / f"{_own_name(settings)}-{datetime.now(UTC):%Y%m%d-%H%M%S}"))
+        run = Run(_free_folder(folder / f"{own_name or _own_name(settings)}-{datetime.now(UTC):%Y%m%d-%H%M%S}"))
     try:
         run.folder.mkdir(parents=True)
         run.write_settings(settings)

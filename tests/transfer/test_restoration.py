@@ -14,7 +14,8 @@ from seg.data.plan import Intensity, Plan
 from seg.errors import UsageError
 from seg.models.network import SegNetwork, build_network
 from seg.models.weights import WeightReport, WeightRow
-from seg.overrides import component_settings, resolve
+from seg.knobs import component_settings
+from seg.overrides import resolve
 from seg.transfer._corruption import (
     Rates,
     bezier,
