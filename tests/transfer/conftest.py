@@ -1,9 +1,11 @@
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import pytest
 import torch
 
 from seg.config import Model
+from seg.data.cache import PreparedCase
 from seg.data.dataset import Batch
 from seg.data.plan import Intensity, Plan
 from seg.models.network import build_network
@@ -12,7 +14,7 @@ from seg.overrides import resolve
 from seg.train.loop import take_step
 from seg.train.precision import Precision
 from seg.train.training import Training
-from seg.transfer.component import Component
+from seg.transfer.component import Component, Task
 
 SMALL = Model(encoder="resnet18", weights="none", decoder_channels=(16, 16, 8, 8, 8))
 
@@ -61,3 +63,22 @@ def step() -> Callable[[Training, int], None]:
         take_step(training, {"labelled": batch}, number)
 
     return taken
+
+
+@pytest.fixture
+def task_of() -> Callable[..., Task]:
+    """A task for the pancreas with so many patients per stream, whose arrays are not there."""
+
+    def made(
+        *words: str, labelled: int = 5, unlabelled: int = 0, source: int = 3, source_organs: Sequence[str] = ("liver",)
+    ) -> Task:
+        counts = {"labelled": labelled, "unlabelled": unlabelled, "source": source}
+        cases = {
+            stream: [PreparedCase(f"{stream}{n}", f"{stream}{n}", Path(), True, stream != "unlabelled", ())
+                     for n in range(count)]
+            for stream, count in counts.items() if count
+        }  # fmt: skip
+        plan = Plan(("pancreas",), (1,), 1.0, "mm", 64, 1, (Intensity("window", -160, 240),))
+        return Task(resolve(["organ=pancreas", *words]), plan, cases, None, tuple(source_organs), Path())
+
+    return made
