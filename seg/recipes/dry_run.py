@@ -28,7 +28,7 @@ def print_plan(training: Training, prepared: Prepared, weights: WeightReport, co
     rows = [
         ("data", f"{checked.data_set.root} ({checked.data_set.format})"),
         ("patients", patients),
-        ("training slices", str(sum(len(case) for case in prepared.train))),
+        ("training slices", str(sum(len(case) for case in prepared.train or prepared.unlabelled))),
         ("network grid", f"{plan.size_px} x {plan.size_px} pixels of {plan.spacing:.4g} {plan.unit}"),
         ("input channels", str(plan.input_channels)),
         ("intensities", ", ".join(f"{i.kind} {i.low:g} to {i.high:g}" for i in plan.intensities)),

@@ -125,7 +125,9 @@ def _runs(folder: Path) -> Table:
             continue
         dice = manifest.results.get("validation_dice")
         score = "" if dice is None else f"{dice:.3f}"
-        rows.append((run.name, ", ".join(manifest.organs), manifest.state, manifest.created[:19], score))
+        rows.append(
+            (run.name, ", ".join(manifest.organs) or manifest.verb, manifest.state, manifest.created[:19], score)
+        )
     return Table(("run", "organs", "state", "created (UTC)", "validation Dice"), tuple(rows))
 
 

@@ -5,12 +5,15 @@ from seg.report.attention import organs_of
 from seg.report.names import Names
 from seg.report.numbers import HEADLINE, count_text, interval_text, leading_metric, look_of, number_text, range_text
 from seg.report.page import Page
+from seg.report.restored import restored_sentence
 from seg.report.section import Section
 
 
 def headline(page: Page, names: Names) -> Section:
     """What a reader should take away, or that nothing was evaluated yet."""
     evaluation = page.evaluation
+    if evaluation is None and page.restoration is not None:
+        return Section("headline", "", {"sentences": [restored_sentence(page.restoration)], "organs": []})
     if evaluation is None or not evaluation.cases:
         return Section("headline", "", {"sentences": ["No predictions have been evaluated yet."], "organs": []})
     sentences = [names.masked(_sentence(page, evaluation, organ)) for organ in organs_of(evaluation)]

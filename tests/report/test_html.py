@@ -68,7 +68,7 @@ def test_masks_of_unknown_origin_are_not_called_a_model(page: Page, outline: Mak
 
 
 def test_a_page_without_an_evaluation_says_so(page: Page, outline: MakeOutline) -> None:
-    stopped = dataclasses.replace(page, evaluation=None, pictures=())
+    stopped = dataclasses.replace(page, evaluation=None, pictures=(), restoration=None)
     assert "No predictions have been evaluated yet." in outline(render(stopped)).text
 
 
@@ -107,7 +107,7 @@ def test_nothing_on_the_page_points_outside_it(page: Page, outline: MakeOutline)
     for tag, attributes in outline(html).tags:
         for name in ("src", "href", "xlink:href", "action", "data", "srcset"):
             value = attributes.get(name) or "#"
-            assert value.startswith("#") or (tag == "image" and value.startswith("data:image/png;base64,"))
+            assert value.startswith("#") or (tag in ("image", "img") and value.startswith("data:image/png;base64,"))
     assert set(re.findall(r"url\((.)", html)) <= {"#"}
 
 
