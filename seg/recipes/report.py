@@ -83,9 +83,10 @@ def data_rows(data: dict[str, Any]) -> tuple[tuple[str, str], ...]:
         ("Pixel size (y x x)", _times(data["spacing_yx"]) + " mm" if unit == "mm" else "not known"),
     ]  # fmt: skip
     for channel, (modality, pair) in enumerate(zip(data["modalities"], data["foreground_percentiles"], strict=True)):
-        rows.append(
-            (f"Channel {channel + 1}: {modality}, inside the organs", f"{pair[0]:.4g} to {pair[1]:.4g} (0.5 to 99.5 %)")
-        )
+        what, inside = f"Channel {channel + 1}", f"{pair[0]:.4g} to {pair[1]:.4g} (0.5 to 99.5 %)"
+        # Without labels nobody knows what is inside the organs.
+        known = data["organ_sizes"]
+        rows.append((f"{what}: {modality}, inside the organs", inside) if known else (what, modality))
     for organ, (smallest, median, largest) in data["organ_sizes"].items():
         if unit == "mm" and middle > 1:
             rows.append((f"Volume of {organ}", f"{median:.0f} ml ({smallest:.0f} to {largest:.0f})"))

@@ -151,6 +151,7 @@ def test_the_page_shows_restoration_and_hides_names(restored: Run) -> None:
     assert "On 2 patients never used for training, restoration removes" in html
     assert html.count("<img ") == 6
     assert "What was restored" in html
+    assert "inside the organs" not in html
     assert "phantom0" not in html
 
 
