@@ -8,6 +8,9 @@ from seg.recipes.listing import listing
 README = Path(__file__).parent.parent / "README.md"
 _PLACE = re.compile(r"(<!-- generated: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
+_LEFT_OUT = ("what for",)
+"""Columns too wide for a page."""
+
 
 def rendered(text: str) -> str:
     """The README with every generated table as it has to be now."""
@@ -16,7 +19,10 @@ def rendered(text: str) -> str:
 
 def _markdown(kind: str) -> str:
     table = listing(kind)
-    rows = [table.columns, ["---"] * len(table.columns), *([f"`{first}`", *rest] for first, *rest in table.rows)]
+    shown = [column for column in table.columns if column not in _LEFT_OUT]
+    places = [table.columns.index(column) for column in shown]
+    body = [[row[place] for place in places] for row in table.rows]
+    rows = [shown, ["---"] * len(shown), *([f"`{first}`", *rest] for first, *rest in body)]
     return "".join(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in row)} |\n" for row in rows)
 
 
