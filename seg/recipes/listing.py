@@ -61,13 +61,15 @@ def _what_for(kind: str, name: str) -> str:
 
 
 def _strategies() -> Iterator[Row]:
-    """Each preset with what its components say; plain supervised training is only told where nothing else is there."""
+    """Each preset with what its last component says, unless it says it itself."""
     for name in config_names("strategy"):
-        listed = list(load_named("strategy", name)["components"])
+        strategy = load_named("strategy", name)
+        listed = list(strategy["components"])
         infos = [COMPONENTS.load(each).COMPONENT for each in listed if each != "supervised" or len(listed) == 1]
         told = infos[-1]
         needs = dict.fromkeys(need for info in infos for need in info.needs)
-        yield name, told.level, _what_for("strategy", name), told.moves, told.learns, ", ".join(needs), told.paper
+        level, moves = strategy.get("level", told.level), strategy.get("moves", told.moves)
+        yield name, level, _what_for("strategy", name), moves, told.learns, ", ".join(needs) or "nothing", told.paper
 
 
 def _knobs() -> Iterator[Row]:
