@@ -11,6 +11,7 @@ from torch import Tensor
 from seg.config import Section
 from seg.errors import UsageError
 from seg.models.network import SegNetwork
+from seg.models.norms import statistics_held
 from seg.models.weights import WeightReport
 from seg.transfer._ramp import ramp_up
 from seg.transfer._relations import (
@@ -20,6 +21,7 @@ from seg.transfer._relations import (
     mean_squared_difference,
     region_affinities,
 )
+from seg.transfer._source_norms import normalise_alike
 from seg.transfer._transferred import transferred_names
 from seg.transfer.component import Component, ComponentInfo, Forward, Task
 from seg.values import Fraction, NotNegative
@@ -35,8 +37,9 @@ class AffinitySettings(Section):
     regions: NotNegative = 1.0
     """Weight of the relations between the regions of a slice.
 
-    From liver to pancreas, at 1 their gradient at the deepest map is about that of the other losses (ResNet-50, first
-    60 steps). Liu et al. 2019 take 10, but for a teacher of the same task, whose relations are the wanted ones.
+    From liver to pancreas, at 1 their gradient at the deepest map is one to four times that of the other losses
+    (ResNet-50, first 50 steps, without the pull). Liu et al. 2019 take 10, but for a teacher of the same task, whose
+    relations are the wanted ones.
     """
     cases: NotNegative = 1.0
     """Weight of the relations between the slices of a batch, at the deepest map.
@@ -55,7 +58,7 @@ class AffinitySettings(Section):
     ramp: Fraction = 0.0
     """Share of the steps over which both weights rise; 0 has them whole from the start.
 
-    Where the target's network starts as the source's, the term is almost 0 then and guards the relations against the
+    Where the target's network starts as the source's, the terms are 0 then and guard the relations against the
     noise from new heads; raise it where the network starts from something else.
     """
     unlabelled: bool = True
@@ -71,8 +74,9 @@ class Affinity(Component):
     organ is asked for, so nothing pulls the pancreas towards the liver. The features themselves may move freely, turned
     or scaled; only what is alike stays alike. Widths and depths of the two networks may differ.
 
-    The source network is in evaluation mode, the learning one normalises by its batch, so that the term is small but
-    not 0 where both have the same weights.
+    Norms of the source network take the batch's statistics where those of the learning one do, without keeping them:
+    with its own, from other scans or photographs, the same weights would give other relations, and the term would pull
+    before anything was learned. Where the two have unequal numbers of norms, the source keeps its own.
 
     Without a model that segments, such as with a file of ImageNet weights, a frozen copy of the starting network is the
     source; what the heads read is then compared only where the file had a decoder too, since relations of random
@@ -127,7 +131,8 @@ class Affinity(Component):
         output, source = forward.output(stream), self._source
         if source is None:
             raise RuntimeError("prepare was not called")
-        with torch.no_grad():
+        normalise_alike(source, forward.network)
+        with torch.no_grad(), statistics_held(source):
             features = source.encode(forward.batches[stream].images)
             pairs: dict[Level, Pair] = {
                 "encoder": (deepest(source, features), deepest(forward.network, output.features))

@@ -17,7 +17,13 @@ from seg.models.weights import WeightReport, WeightRow
 from seg.overrides import resolve
 from seg.registry import COMPONENTS
 from seg.transfer._ramp import ramp_up
-from seg.transfer._relations import case_similarities, deepest, mean_squared_difference, region_affinities
+from seg.transfer._relations import (
+    case_similarities,
+    common_grid,
+    deepest,
+    mean_squared_difference,
+    region_affinities,
+)
 from seg.transfer.affinity import Affinity, AffinitySettings
 from seg.transfer.component import Forward, Source, Task
 
@@ -109,15 +115,48 @@ def test_gradients_reach_the_learning_network_alone_and_descent_brings_the_relat
     assert not loaded[0].training
 
 
-def test_the_source_network_stays_in_evaluation_mode_while_the_learning_one_trains() -> None:
-    source, network = _network(1), _network(0)
+def _statistics(network: SegNetwork) -> list[Tensor]:
+    return [tensor.clone() for name, tensor in network.state_dict().items() if "running_" in name]
+
+
+def test_identical_networks_agree_in_training_too_and_the_source_keeps_its_statistics() -> None:
+    network = _network()
+    for norm in (module for module in network.modules() if isinstance(module, nn.BatchNorm2d)):
+        torch.nn.init.uniform_(norm.running_mean)
+    source = copy.deepcopy(network)
+    task = Task(resolve([]), PLAN, {"labelled": [CASE]}, Source((), lambda: source), (), Path())
+    component = _component(None, network, task=task)
+    before = _statistics(source)
+    for mode in (True, False):
+        network.train(mode)
+        reference = copy.deepcopy(network)
+        for term in component.losses(Forward(reference, {"labelled": _batch()}), 0).values():
+            assert float(term.detach()) == pytest.approx(0, abs=1e-10)
+    assert all(torch.equal(a, b) for a, b in zip(before, _statistics(source), strict=True))
+
+
+def test_norms_that_stand_still_in_the_learning_network_do_in_the_source_too() -> None:
+    network = _network()
+    source = copy.deepcopy(network)
     component = _component(source, network)
     network.train()
-    first = component.losses(Forward(network, {"labelled": _batch()}), 0)
-    again = component.losses(Forward(network, {"labelled": _batch()}), 1)
-    assert {name: float(term.detach()) for name, term in first.items()} == {
-        name: float(term.detach()) for name, term in again.items()
-    }
+    network.encoder.eval()
+    with torch.no_grad():
+        terms = component.losses(Forward(network, {"labelled": _batch()}), 0)
+    assert float(terms["affinity_regions"]) == pytest.approx(0, abs=1e-10)
+
+
+def test_a_source_with_other_norms_keeps_its_own_statistics() -> None:
+    source, network = _network(0, Model(encoder="resnet34", weights="none", decoder_channels=(32, 16, 16))), _network()
+    component = _component(source, network, regions=1.0, cases=0)
+    network.train()
+    batch = _batch()
+    found = component.losses(Forward(network, {"labelled": batch}), 0)["affinity_regions"]
+    with torch.no_grad():
+        theirs, ours = source.encode(batch.images)[-1], network.encode(batch.images)[-1]
+    grid = common_grid(theirs, ours, 8)
+    expected = mean_squared_difference(region_affinities(theirs, grid), region_affinities(ours, grid))
+    assert float(found.detach()) == pytest.approx(float(expected), rel=1e-4)
 
 
 def test_autocast_gives_the_value_of_float32_nearly_and_in_float32() -> None:
@@ -244,13 +283,6 @@ def test_nothing_needs_keeping_because_preparing_again_gives_the_same_terms() ->
     assert {k: float(v.detach()) for k, v in first.losses(forward, 3).items()} == {
         k: float(v.detach()) for k, v in second.losses(forward, 3).items()
     }
-
-
-def test_a_plain_transformer_is_compared_at_its_deepest_map_not_at_its_token() -> None:
-    network = _network()
-    network.plain_transformer = True
-    features = [torch.zeros(1, 2, 4, 4), torch.zeros(1, 2, 4, 4), torch.zeros(1, 2, 4, 4), torch.ones(1, 2, 4, 4)]
-    assert deepest(network, [*features, torch.zeros(1, 2, 1, 1)]) is features[3]
 
 
 def test_the_strategy_lists_the_component_with_knobs_that_words_can_change() -> None:

@@ -3,9 +3,12 @@ import pytest
 import torch
 from torch import Tensor
 
+from seg.config import Model
+from seg.models.network import build_network
 from seg.transfer._relations import (
     case_similarities,
     common_grid,
+    deepest,
     mean_squared_difference,
     region_affinities,
 )
@@ -95,3 +98,12 @@ def test_cells_of_zeros_are_alike_to_nothing_and_have_small_gradients() -> None:
     empty = torch.zeros(2, 4, 4, 4, requires_grad=True)
     (nothing,) = torch.autograd.grad(case_similarities(empty, (2, 2)).square().sum(), empty)
     assert float(nothing.abs().max()) == 0
+
+
+def test_the_deepest_map_of_a_plain_transformer_is_its_last_map_not_its_token() -> None:
+    model = Model(encoder="resnet18", weights="none", decoder_channels=(16, 16, 8))
+    network, _ = build_network(model, 1, 3)
+    maps = [torch.full((1, 2, 4, 4), float(number)) for number in range(4)]
+    assert deepest(network, maps) is maps[3]
+    network.plain_transformer = True
+    assert deepest(network, [*maps, torch.zeros(1, 2, 1, 1)]) is maps[3]
