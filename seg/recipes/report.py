@@ -60,11 +60,19 @@ def without_folders(settings: Settings) -> Settings:
         "model": {"weights": settings.model.weights},
         "runs": {"folder": settings.runs.folder},
     }
-    tree = settings.model_dump()
+    tree = _named_places(settings.model_dump())
     for section, words in places.items():
         tree[section] |= {key: named(word) for key, word in words.items()}
     tree["transfer"]["source"] = tuple(named(word) for word in settings.transfer.source)
     return Settings.model_validate(tree)
+
+
+def _named_places(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _named_places(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return tuple(_named_places(inner) for inner in value)
+    return named(value) if isinstance(value, str) and value.startswith(("/", "~")) else value
 
 
 def data_rows(data: dict[str, Any]) -> tuple[tuple[str, str], ...]:
@@ -119,6 +127,7 @@ def lineage_rows(manifest: Manifest) -> tuple[tuple[str, str], ...]:
         ("Run", manifest.run),
         ("Started", manifest.created),
         ("Started from", ", ".join(source["run"] for source in lineage.get("sources", ())) or source_name(lineage)),
+        ("Path", lineage.get("route", {}).get("path", "")),
         ("sha256 of the weights", str(lineage.get("sha256") or "")),
         ("Tensors", tensors),
         ("Seed", str(manifest.seed)),

@@ -164,6 +164,9 @@ def test_words_lose_their_folders_and_repositories_keep_their_names() -> None:
     assert source_name({"weights": "/x/y.pth"}) == "y.pth"
     told = without_folders(resolve(["data.root=/a/b/c", "prepare.cache=/d/e", "transfer.source=/f/g,liver"]))
     assert (told.data.root, told.prepare.cache, told.transfer.source) == ("c", "e", ("g", "liver"))
+    knobs = {"any": {"folder": "~/d/e", "folders": ["/f/g", "a/b"], "share": 0.5}}
+    deep = without_folders(resolve([]).model_copy(update={"components": knobs})).components["any"]
+    assert deep == {"folder": "e", "folders": ("g", "a/b"), "share": 0.5}
 
 
 def test_where_nothing_learns_the_console_names_no_rate(small_words: list[str], finished: Run) -> None:
