@@ -12,7 +12,7 @@ from typer.core import TyperCommand
 from typer.exceptions import TyperException
 
 from seg import api
-from seg.console import print_error, print_table, progress_line
+from seg.console import print_error, print_findings, print_run, print_scores, print_table, progress_line
 from seg.errors import SegError
 
 app = typer.Typer(
@@ -75,7 +75,7 @@ def train(
         return
     run = api.train(given=words or (), config=config or (), dry_run=dry_run, resume=resume, runs=runs)
     if run is not None:
-        _print_run(run)
+        print_run(run)
 
 
 @app.command(cls=ExplainsSettings)
@@ -94,7 +94,7 @@ def pretrain(
     """
     run = api.pretrain(words or (), config=config or (), dry_run=dry_run)
     if run is not None:
-        _print_run(run)
+        print_run(run)
 
 
 @app.command(cls=ExplainsSettings)
@@ -128,7 +128,7 @@ def transfer(
         return
     run = api.transfer(source, target, words or (), strategy=strategy, via=via, config=config or (), dry_run=dry_run)
     if run is not None:
-        _print_run(run)
+        print_run(run)
 
 
 @app.command()
@@ -145,7 +145,7 @@ def predict(
     """
     outcome = api.predict(run, source, output, words or ())
     if outcome.failed:
-        _print_findings(outcome.failed)
+        print_findings(outcome.failed)
     typer.echo(f"{outcome.done} done, {outcome.skipped} finished before, {len(outcome.failed)} failed: {output}")
     if outcome.failed:
         raise typer.Exit(3)
@@ -164,7 +164,7 @@ def evaluate(
     Writes cases.csv, evaluation.json and report.html.
     """
     result = api.evaluate(prediction, reference, output, words or (), progress=progress_line())
-    _print_scores(result)
+    print_scores(result)
     for note in result.notes:
         typer.echo(f"Note: {note}")
     typer.echo(f"Report: {output / 'report.html'}")
@@ -184,7 +184,7 @@ def check(words: Words = None, debug: Debug = False) -> None:
     """
     found = api.check(given=words or (), progress=progress_line())
     if found.findings:
-        _print_findings(found.findings)
+        print_findings(found.findings)
     typer.echo(f"{len(found.facts)} cases read, {len(found.errors)} errors, {len(found.findings)} findings")
     if found.errors:
         raise typer.Exit(3)
@@ -254,31 +254,6 @@ def complete_line(line: str, debug: Debug = False) -> None:
 
     for candidate in candidates(line):
         typer.echo(candidate)
-
-
-def _print_findings(findings: Sequence[Any]) -> None:
-    order = {"error": 0, "warning": 1, "note": 2}
-    ordered = sorted(findings, key=lambda finding: order[finding.severity])
-    columns = ("severity", "file", "found", "expected", "fix")
-    print_table(columns, [(each.severity, each.path, each.found, each.expected, each.fix) for each in ordered])
-
-
-def _print_run(run: Any) -> None:
-    scores, removed = run.evaluation(), run.removed_error()
-    if scores is not None:
-        _print_scores(scores)
-    elif removed is not None:
-        typer.echo(f"Restoration removes {removed:.3f} of the squared error of damaged slices of new patients.")
-    else:
-        typer.echo("No patient was kept back, so nothing says how good this model is.")
-    typer.echo(f"Run: {run.folder}")
-
-
-def _print_scores(evaluation: Any) -> None:
-    from seg.report.tables import console_rows
-
-    heading, *rows = console_rows(evaluation)
-    print_table(heading, rows)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

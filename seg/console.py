@@ -4,9 +4,14 @@ import shutil
 import sys
 import time
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from seg.errors import SegError
 from seg.progress import Progress, silent
+from seg.records import Evaluation, Finding
+
+if TYPE_CHECKING:
+    from seg.runs import Run
 
 
 def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
@@ -61,3 +66,31 @@ def print_error(error: SegError) -> None:
     where = f": {error.path}" if error.path else ""
     lines = (f"Error{where}", f"  found     {error.found}", f"  expected  {error.expected}", f"  to do     {error.fix}")
     print("\n".join(lines), file=sys.stderr)
+
+
+def print_findings(findings: Sequence[Finding]) -> None:
+    """What a check or a prediction found, the gravest first."""
+    order = {"error": 0, "warning": 1, "note": 2}
+    ordered = sorted(findings, key=lambda finding: order[finding.severity])
+    columns = ("severity", "file", "found", "expected", "fix")
+    print_table(columns, [(each.severity, each.path, each.found, each.expected, each.fix) for each in ordered])
+
+
+def print_run(run: "Run") -> None:
+    """How good a run's model is, and where it lies."""
+    scores, removed = run.evaluation(), run.removed_error()
+    if scores is not None:
+        print_scores(scores)
+    elif removed is not None:
+        print(f"Restoration removes {removed:.3f} of the squared error of damaged slices of new patients.")
+    else:
+        print("No patient was kept back, so nothing says how good this model is.")
+    print(f"Run: {run.folder}")
+
+
+def print_scores(evaluation: Evaluation) -> None:
+    """One row per organ and metric."""
+    from seg.report.tables import console_rows
+
+    heading, *rows = console_rows(evaluation)
+    print_table(heading, rows)
