@@ -99,7 +99,18 @@ def start_network(settings: Settings, plan: Plan, origins: Sequence[Origin]) -> 
     report = load_source(
         network, first.file, parts=settings.transfer.parts, source_organs=first.organs, organs=settings.organ
     )
+    if first.run is not None:
+        _refuse_changed_model(first.run, report)
     return network, report
+
+
+def _refuse_changed_model(run: Run, report: WeightReport) -> None:
+    expected = run.manifest().results.get("model_sha256")
+    if expected not in (None, report.sha256):
+        raise CheckpointError(
+            found=f"sha256 {report.sha256[:12]}...", expected=f"{expected[:12]}..., as the manifest says",
+            fix="restore the file; it changed since the source was trained", path=run.model, code="model-changed",
+        )  # fmt: skip
 
 
 def source_model(origins: Sequence[Origin]) -> Source | None:
