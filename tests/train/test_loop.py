@@ -49,6 +49,25 @@ def test_a_run_keeps_best_and_last_weights_and_a_curve(make, go) -> None:
     assert list((run.folder / "tensorboard").iterdir())
 
 
+def test_what_components_read_beside_their_losses_is_in_the_curve(make, go) -> None:
+    class Counts(Component):
+        steps = 0
+
+        def losses(self, forward: Forward, step: int) -> dict[str, Tensor]:
+            self.steps += 1
+            return {}
+
+        def readings(self) -> dict[str, float]:
+            return {"counts/steps": float(self.steps)}
+
+    training = make("train.steps=10")
+    training.components = [*training.components, Counts()]
+    run, _ = go(training)
+    rows = {row.step: row.values for row in run.curve_rows() if "loss" in row.values}
+    assert {step: values["counts/steps"] for step, values in rows.items()} == {1: 1, 10: 10}
+    assert rows[10]["loss"] == pytest.approx(rows[10]["loss/mask"] + rows[10]["loss/edge"], rel=1e-5)
+
+
 @pytest.mark.parametrize("words", [(), ("train.ema=false", "train.precision=bf16"), ("data.workers=1",)])
 def test_an_interrupted_and_resumed_run_ends_with_the_same_bits(make, go, monkeypatch, words) -> None:
     whole_training = make(*words)

@@ -13,7 +13,10 @@ from seg.models.norms import statistics_held
 from seg.models.weights import WeightReport
 from seg.overrides import resolve
 from seg.registry import COMPONENTS
-from seg.transfer import coral, dann, mmd
+from seg.train.checkpoint import load_optimizer_tensors, optimizer_tensors
+from seg.train.loop import take_step
+from seg.train.training import Training
+from seg.transfer import coral, dann, joint, mmd
 from seg.transfer._alignment import Alignment, AlignmentSettings, risen
 from seg.transfer._samples import Samples, band_samples, cell_samples
 from seg.transfer.component import Forward
@@ -212,6 +215,34 @@ def test_the_strategy_of_that_name_lists_it_after_what_teaches_the_labels(name) 
     module: ModuleType = COMPONENTS.load(name)
     assert module.COMPONENT.level == "feature"
     assert all(field.description for field in module.COMPONENT.settings.model_fields.values())
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_a_target_without_labels_is_learned_in_the_loop_and_resumed_with_the_same_bits(task_of, in_loop, name) -> None:
+    """The source's labels teach, the target's scans are aligned and move the norm statistics."""
+
+    def started() -> Training:
+        task = task_of(labelled=0, unlabelled=4, source_organs=("pancreas",))
+        components = [joint.COMPONENT.make(task, joint.JointSettings()), _made(name, task)]
+        return in_loop(components, WeightReport("none"))
+
+    def batches(step: int) -> dict[str, Batch]:
+        return {"source": _batch(3, step), "unlabelled": _batch(2, 100 + step, known=False, shift=0.3)}
+
+    first, resumed = started(), started()
+    before = _statistics(first.network)
+    terms = take_step(first, batches(0), 0)
+    assert {"loss/source_mask", f"loss/{name}"} <= set(terms)
+    assert not _same(before, _statistics(first.network))
+    take_step(first, batches(1), 1)
+    resumed.network.load_state_dict(first.network.state_dict())
+    load_optimizer_tensors(resumed.optimizer, {k: v.clone() for k, v in optimizer_tensors(first.optimizer).items()})
+    for one, other in zip(first.components, resumed.components, strict=True):
+        other.load_state_dict({key: value.clone() for key, value in one.state_dict().items()})
+    for training in (first, resumed):
+        take_step(training, batches(2), 2)
+    assert _same(first.network.state_dict(), resumed.network.state_dict())
+    assert [part.readings() for part in first.components] == [part.readings() for part in resumed.components]
 
 
 def _train(network: SegNetwork, component: Alignment, own: Callable[[int], dict[str, Batch]]) -> list[float]:
