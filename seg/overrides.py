@@ -163,13 +163,16 @@ def resolve(
 ) -> Settings:
     """The settings of a command: defaults < preset < organ < source < strategies < files < words.
 
+    A file that lists `components`, as every run keeps them, decides which there are, unless the words name a strategy.
     `auto_preset` is what `preset=auto` means on this machine; `source` is what a transfer takes over from the settings
     of its source. Errors name the setting and the nearest one.
     """
     given: Tree = {}
     for path in files:
         given = merge(given, read_yaml_file(path))
-    given = split_lists(merge(given, parse_words(words)))
+    said = parse_words(words)
+    listed = {} if "strategy" in said else given.get("components", {})
+    given = split_lists(merge(given, said))
     first = validate(given)
     preset = auto_preset if first.preset == "auto" else first.preset
     tree = load_named("preset", preset)
@@ -179,7 +182,8 @@ def resolve(
     strategies = [load_named("strategy", name) for name in first.strategy]
     for strategy in strategies:
         tree = merge(tree, strategy.get("settings") or {})
-    components = joined_components(strategies, given.get("components", {}), first.strategy)
+    lists = [{"components": listed}] if listed else strategies
+    components = joined_components(lists, said.get("components", {}), first.strategy)
     return validate({**merge(split_lists(tree), {**given, "preset": preset}), "components": components})
 
 
@@ -189,7 +193,8 @@ def split_lists(tree: Tree) -> Tree:
     found: Tree = {}
     for key, value in flatten(tree):
         if key in TABLES and isinstance(value, Mapping):
-            _put(found, key, dict(value) if key == "components" else {k: _split(text) for k, text in value.items()})
+            split = key == "data.labels"
+            _put(found, key, {inner: _split(text) if split else text for inner, text in value.items()})
         else:
             _put(found, key, _split(value) if key in lists else value)
     return found

@@ -1,6 +1,6 @@
 """A training's strategy: which components, with which knobs, and whether the data has what they need."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Sequence
 
 from seg.config import Settings
 from seg.data.splits import SplitPlan
@@ -8,7 +8,7 @@ from seg.errors import UsageError
 from seg.knobs import component_settings
 from seg.recipes.source import Origin
 from seg.registry import COMPONENTS
-from seg.transfer.component import Component, ComponentInfo, Task
+from seg.transfer.component import Component, ComponentInfo, Need, Task
 
 
 def component_infos(settings: Settings) -> dict[str, ComponentInfo]:
@@ -30,16 +30,21 @@ def needs_source_scans(settings: Settings) -> bool:
     return any("source scans" in info.needs for info in component_infos(settings).values())
 
 
+def has_labels_elsewhere(settings: Settings, origins: Sequence[Origin]) -> bool:
+    """Whether a source's scans show the target's own organs, so that the target needs no labels."""
+    return any(origin.run is not None and origin.organs == settings.organ for origin in origins)
+
+
 def fitted_to_labels(settings: Settings, origins: Sequence[Origin], split: SplitPlan) -> Settings:
     """The settings, changed where no target patient is labelled: then the source's labels are learned.
 
     Raises UsageError, before anything runs, where a component lacks what it needs.
     """
-    labels_elsewhere = any(origin.organs == settings.organ for origin in origins)
+    labels_elsewhere = has_labels_elsewhere(settings, origins)
     if not split.train and labels_elsewhere:
         settings = _taught_by_source(settings)
-    counts = {side: len(patients) for side, patients in split.sides().items()}
-    _refuse_missing_needs(settings, origins, {**counts, "train": counts["train"] or labels_elsewhere})
+    elsewhere: set[Need] = {"labels"} if labels_elsewhere else set()
+    refuse_missing_needs(settings, met_needs(origins, split) | elsewhere)
     return settings
 
 
@@ -58,22 +63,33 @@ def make_components(settings: Settings, task: Task) -> list[Component]:
     ]
 
 
-def _refuse_missing_needs(settings: Settings, origins: Sequence[Origin], patients: Mapping[str, int]) -> None:
-    source_run = any(origin.run is not None and origin.organs for origin in origins)
-    lacking = {
-        "labels": (patients["train"] == 0, "labelled training patients",
-                   "label some, raise data.labelled, or use a source of the same organ"),
-        "unlabelled": (patients["unlabelled"] == 0, "unlabelled target scans",
-                       "add scans without labels, or keep some back with data.labelled"),
-        "source model": (not any(origin.file is not None for origin in origins), "a source model",
-                         "name a run or a weight file: --from liver"),
-        "source scans": (not source_run, "scans of a source", "name a run of this program as source: --from liver"),
-    }  # fmt: skip
+def met_needs(origins: Sequence[Origin], split: SplitPlan) -> frozenset[Need]:
+    """What sources and patients offer to components."""
+    offered: dict[Need, bool] = {
+        "labels": bool(split.train),
+        "unlabelled": bool(split.unlabelled),
+        "source model": any(origin.file is not None for origin in origins),
+        "source scans": any(origin.run is not None and origin.organs for origin in origins),
+    }
+    return frozenset(need for need, there in offered.items() if there)
+
+
+def refuse_missing_needs(settings: Settings, met: Collection[Need]) -> None:
+    """Raise UsageError where a component needs what is not `met`."""
     for name, info in component_infos(settings).items():
         for need in info.needs:
-            missing, what, fix = lacking[need]
-            if missing:
+            if need not in met:
+                what, fix = _NEEDED[need]
                 raise UsageError(
                     found=f"no {what} for {name}", expected=f"{what}: {info.title.lower()} needs them",
                     fix=f"{fix}; or choose another strategy (seg list strategies)", code="missing-need",
                 )  # fmt: skip
+
+
+_NEEDED: dict[Need, tuple[str, str]] = {
+    "labels": ("labelled training patients", "label some, raise data.labelled, or use a source of the same organ"),
+    "unlabelled": ("unlabelled target scans", "add scans without labels, or keep some back with data.labelled"),
+    "source model": ("source model", "name a run or a weight file: --from liver"),
+    "source scans": ("scans of a source", "name a run of this program as source: --from liver"),
+}
+"""What a need is called, and what to do where it is not met."""
