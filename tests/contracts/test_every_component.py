@@ -100,7 +100,7 @@ def test_a_component_says_what_it_is(name):
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
 def test_two_steps_give_named_finite_terms(start, strategy):
-    training = start(*(("supervised", strategy) if strategy in ALONE else (strategy,)))
+    training = start(*dict.fromkeys(("supervised", strategy) if strategy in ALONE else (strategy,)))
     for step, batches in enumerate(_batches(training, range(2))):
         terms = take_step(training, batches, step)
         assert len(terms) > 1
