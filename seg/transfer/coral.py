@@ -8,6 +8,9 @@ from seg.transfer._samples import Samples
 from seg.transfer.component import ComponentInfo, Task
 from seg.values import NotNegative
 
+_SMALLEST = 1e-12
+"""Variance below which all features count as one."""
+
 
 class CoralSettings(AlignmentSettings):
     """Knobs of `coral`."""
@@ -15,7 +18,7 @@ class CoralSettings(AlignmentSettings):
     weight: NotNegative = 1.0
     """Weight beside the mask loss, from where the ramp ends."""
     relative: bool = True
-    """Measure in units of the features' own mean variance, which is not learned; false takes features as they are.
+    """Measure in units of the features' own mean variance; false takes features as they are.
 
     The distance grows with the fourth power of the features' scale, so that one network's bottleneck can give a
     hundred times the value of its early maps. Unless it is relative, the weight has to be found anew for each (the
@@ -44,9 +47,11 @@ class Coral(Alignment):
 
 
 def mean_variance(source: Tensor, target: Tensor) -> Tensor:
-    """Mean over channels of the variance of both domains' samples together; without gradient, above 0."""
-    together = torch.cat([source, target]).detach()
-    return together.var(dim=0).mean().clamp(min=1e-12)
+    """Mean over channels of the variance of both domains' samples together, above 0.
+
+    To be differentiated: held as a number, it would let features that shrink lower the term at every step anew.
+    """
+    return torch.cat([source, target]).var(dim=0).mean().clamp(min=_SMALLEST)
 
 
 def coral_distance(source: Tensor, target: Tensor) -> Tensor:

@@ -64,6 +64,17 @@ def test_relative_to_their_variance_the_scale_of_features_does_not_matter(task_o
     assert float(small) == pytest.approx(float(large))
 
 
+def test_relative_to_their_variance_features_gain_nothing_by_shrinking(task_of) -> None:
+    source, target = _vectors(12).requires_grad_(), (_vectors(10, seed=1, scale=3) + 1).requires_grad_()
+    for relative, gains in ((True, False), (False, True)):
+        term = Coral(task_of(), CoralSettings(relative=relative)).term(_samples(source), _samples(target), 1.0)
+        slopes = torch.autograd.grad(term, (source, target))
+        along_scale = sum(
+            float((side.detach() * slope).sum()) for side, slope in zip((source, target), slopes, strict=True)
+        )
+        assert (along_scale > 1e-3) == gains
+
+
 def test_a_side_without_two_samples_gives_0_and_equal_features_a_finite_gradient(task_of) -> None:
     coral = Coral(task_of(), CoralSettings())
     for sources, targets in ((1, 8), (8, 1), (0, 0)):
