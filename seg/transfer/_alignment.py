@@ -67,8 +67,8 @@ class Alignment(Component):
     tissues, which whole slices show; and what the end of any organ looks like, which the boundary band shows.
 
     Features that show nothing are alike too. A bottleneck that skip connections can do without loses what it showed
-    (phantoms, mmd and coral: over nine tenths of its variance in 80 steps, at the same Dice), and at the edge the mask head reads what is
-    made alike, so that there both organs should be learned (`joint`).
+    (phantoms, mmd and coral: over nine tenths of its variance in 80 steps, at the same Dice), and at the edge the mask
+    head reads what is made alike, so that there both organs should be learned (`joint`).
 
     Both domains pass the norms as one batch, without moving running statistics. Where the target has no labels, no
     other term may show it to the network, so a look at its scans alone moves them (as `batch_norm` does, if listed).
