@@ -110,7 +110,11 @@ def _source(given: argparse.Namespace, origin: str) -> str:
     if origin == "weights":
         return str(given.weights.absolute())
     if origin == "pretrain":
-        words = [f"data.root={given.target_data.absolute()}", f"train.steps={given.source_steps}", "prepare.spacing=1.5"]
+        words = [
+            f"data.root={given.target_data.absolute()}",
+            f"train.steps={given.source_steps}",
+            "prepare.spacing=1.5",
+        ]
         start = [f"model.weights={given.weights.absolute()}"]
         return str(_finished(given, "source-pretrain", ["pretrain", *words, *start]).folder)
     weights = "none" if origin == "liver-none" else str(given.weights.absolute())

@@ -17,7 +17,8 @@ from seg.data.volume import read_image
 from seg.digest import file_sha256
 from seg.errors import DataError, SegError, UsageError
 from seg.evaluate.predict import Probabilities
-from seg.overrides import merge, parse_words, split_lists, validate
+from seg.knobs import merge
+from seg.overrides import parse_words, split_lists, validate
 from seg.recipes.stages import console_stages
 from seg.recipes.trained import Trained, load_trained, predict_labels
 from seg.recipes.written import LABEL_TABLE, prediction_files, write_label_table, write_prediction, write_probabilities

@@ -12,9 +12,9 @@ from seg.data.cache import PreparedCase
 from seg.data.dataset import Batch
 from seg.data.plan import Intensity, Plan
 from seg.errors import UsageError
+from seg.knobs import component_settings
 from seg.models.network import SegNetwork, build_network
 from seg.models.weights import WeightReport, WeightRow
-from seg.knobs import component_settings
 from seg.overrides import resolve
 from seg.transfer._corruption import (
     Rates,
