@@ -70,6 +70,10 @@ def train(
         )
     going_on = None if resume is None else _run(resume, runs)
     resolved = going_on.settings() if going_on else _resolved(words, config, on_this_machine=True)
+    if going_on is not None and going_on.manifest().verb == "probe":
+        from seg.recipes.probe import refuse_probe
+
+        refuse_probe(going_on)
     if going_on is not None and going_on.manifest().verb == "pretrain":
         from seg.recipes import pretrain as without_labels
 
@@ -140,7 +144,8 @@ def transfer_settings(words: Sequence[str], config: Sequence[AnyPath] = ()) -> "
 
     origins = find_origins(first)
     chosen = any(word.startswith("strategy=") for word in words) or first.strategy != ("supervised",)
-    default = ("strategy=finetune",) if not chosen and any(origin.file for origin in origins) else ()
+    from_model = bool(first.transfer.via) or any(origin.file for origin in origins)
+    default = ("strategy=finetune",) if not chosen and from_model else ()
     source = taken_over(origins[0]) if origins else {}
     return _resolved((*default, *words), config, on_this_machine=True, source=source)
 

@@ -256,7 +256,17 @@ class Transfer(Section):
     parts: Literal["encoder", "encoder_decoder", "all"] = "all"
     """Which parts of the source's network are taken over; heads only where organs agree or both models have one."""
     via: tuple[Written, ...] = ()
-    """Organs to go through on the way from the source to the target."""
+    """Organs to go through on the way from the source to the target, in order; each is kept only where it helps."""
+    via_roots: dict[str, Written] = {}  # noqa: RUF012 - pydantic copies defaults
+    """Scans of an organ on the way, such as transfer.via_roots={spleen:folder}; the others have theirs in data.root."""
+    via_steps: Positive | None = None
+    """Steps of the training of each organ on the way; null takes what the target's training takes."""
+    probe_steps: Positive | None = None
+    """Steps of the short target trainings that choose between two starts; null takes a quarter of the target's.
+
+    A quarter of the budget ranks candidates in successive halving with factor 4 (Li et al. 2018, Hyperband, which
+    suggests 3 or 4). The two probes around an organ then cost half a training.
+    """
 
 
 class Settings(Section):

@@ -11,7 +11,7 @@ from pydantic.fields import FieldInfo
 
 from seg.config import Section, Settings
 
-TABLES = frozenset({"data.labels", "components"})
+TABLES = frozenset({"data.labels", "transfer.via_roots", "components"})
 """Settings whose keys are free, so they count as one setting."""
 
 _PLAIN = {
@@ -21,6 +21,7 @@ _PLAIN = {
     str: "text",
     type(None): "null",
 }
+_TABLE_EXAMPLES = {tuple: "{liver:[1,2]}", dict: "{l2sp:{weight:0.1}}"}
 _LIMITS = {
     Ge: ("ge", "at least"),
     Gt: ("gt", "above"),
@@ -93,7 +94,7 @@ def _phrase(annotation: Any) -> str:
         several = parts[-1] is Ellipsis
         return f"a list, each {_phrase(parts[0])}" if several else f"{len(parts)} values, each {_phrase(parts[0])}"
     if origin is dict:
-        return "a table such as {liver:[1,2]}"
+        return f"a table such as {_TABLE_EXAMPLES.get(get_origin(parts[1]), '{spleen:folder}')}"
     return _PLAIN.get(annotation, "a group of settings")
 
 

@@ -14,12 +14,19 @@ from seg.models.network import SegNetwork
 from seg.models.weights import WeightReport, require_weights
 from seg.overrides import load_organ
 from seg.recipes.bookkeeping import note_failure, note_finish, note_start, note_training, refuse_other_data
-from seg.recipes.components import fitted_to_labels, make_components, needs_source_scans, with_knobs
+from seg.recipes.components import (
+    fitted_to_labels,
+    has_labels_elsewhere,
+    make_components,
+    needs_source_scans,
+    with_knobs,
+)
 from seg.recipes.dry_run import print_plan
 from seg.recipes.judge import Judged, decide_largest, judge
 from seg.recipes.lineage import start_lines
 from seg.recipes.prepare import Checked, Prepared, Stage, cache_folder, check_and_split, prepare_checked
 from seg.recipes.report import report
+from seg.recipes.route import Route, note_route
 from seg.recipes.source import Origin, find_origins, source_cases, source_model, start_network
 from seg.recipes.stages import console_stages
 from seg.recipes.trained import load_trained
@@ -35,24 +42,28 @@ from seg.transfer.component import Task
 
 
 def train(
-    settings: Settings, *, dry_run: bool = False, resume: Run | None = None, console: Console | None = None
-) -> Run | None:
+    settings: Settings, *, dry_run: bool = False, resume: Run | None = None, console: Console | None = None,
+    checked: Checked | None = None, route: Route | None = None,
+) -> Run | None:  # fmt: skip
     """Train the organs of the settings and judge the model on patients it never saw.
 
     With `dry_run` nothing is kept: the plan is printed and None returned. With `resume` the run goes on where it
-    stopped, on its own split; `settings` are then the run's own.
+    stopped, on its own split; `settings` are then the run's own. `checked` are the data where they were checked and
+    split before, and `route` is kept as the way to the start.
     """
     console = console or Console()
     stages = console_stages(console)
     if settings.train.threads is not None:
         torch.set_num_threads(settings.train.threads)
-    refuse_mirrored_pairs(settings)
-    refuse_lone_pixel(settings)
+    for refuse in (refuse_way, refuse_mirrored_pairs, refuse_lone_pixel):
+        refuse(settings)
     settings, origins = with_knobs(settings), find_origins(settings)
     if resume is None and not any(origin.file for origin in origins):
         require_weights(settings.model)
 
-    checked = check_and_split(settings, stages, None if resume is None else resume.folder / "split.json")
+    if checked is None:
+        split = None if resume is None else resume.folder / "split.json"
+        checked = check_and_split(settings, stages, split, labels_elsewhere=has_labels_elsewhere(settings, origins))
     settings = fitted_to_labels(settings, origins, checked.split)
     prepared = prepare_checked(checked, settings, stages)
     if resume is not None:
@@ -65,36 +76,44 @@ def train(
         print_plan(training, prepared, weights, console)
         return None
 
-    for line in start_lines(training, origins) if resume is None else ():
-        console.print(line, highlight=False, markup=False, soft_wrap=True)
+    if resume is None:
+        console.print("\n".join(start_lines(training, origins)), highlight=False, markup=False, soft_wrap=True)
     run = resume or create_run(settings)
     with locked(run):
-        open_run(run, training, prepared, origins, resumed=resume is not None)
-        try:
-            progress = run_loop(run, training, console)
-            note_training(run, training, progress)
-            judged = judge_run(run, settings, checked, stages)
-        except (Interrupted, KeyboardInterrupt):
-            run.change_manifest(state="interrupted")
-            raise
-        except Exception as error:
-            note_failure(run, error)
-            raise
-        note_finish(run, judged)
+        open_run(run, training, prepared, origins, resumed=resume is not None, route=route)
+        train_and_judge(run, training, settings, checked, console)
         page = report(run)
     console.print(f"Report: {page}", highlight=False, soft_wrap=True)
     return run
 
 
+def train_and_judge(run: Run, training: Training, settings: Settings, checked: Checked, console: Console) -> None:
+    """The loop and what it came to; the manifest says how it ended, whatever happens."""
+    try:
+        progress = run_loop(run, training, console)
+        note_training(run, training, progress)
+        judged = judge_run(run, settings, checked, console_stages(console))
+    except (Interrupted, KeyboardInterrupt):
+        run.change_manifest(state="interrupted")
+        raise
+    except Exception as error:
+        note_failure(run, error)
+        raise
+    note_finish(run, judged)
+
+
 def open_run(
-    run: Run, training: Training, prepared: Prepared, origins: Sequence[Origin] = (), *, resumed: bool
-) -> None:
+    run: Run, training: Training, prepared: Prepared, origins: Sequence[Origin] = (), *, resumed: bool,
+    route: Route | None = None,
+) -> None:  # fmt: skip
     """Note what the run starts from, or that it goes on, without what a killed process was writing."""
     if resumed:
         remove_leftovers(run)
         run.change_manifest(state="running")
     else:
         note_start(run, training, prepared, origins)
+        if route is not None:
+            note_route(run, route)
 
 
 def run_loop(run: Run, training: Training, console: Console) -> Progress:
@@ -103,10 +122,11 @@ def run_loop(run: Run, training: Training, console: Console) -> Progress:
     settings = training.settings
     with TrainingLog(run, progress.total_steps, progress.step, console, settings.train.tensorboard) as log:
         organs = ", ".join(settings.organ)
-        slices = sum(len(case) for case in training.cases["labelled"])
+        learned = training.cases.get("labelled") or training.cases["source"]
+        slices = sum(len(case) for case in learned)
         verb = "Training" if progress.step == 0 else f"Going on after step {progress.step} with"
         log.say(
-            f"{verb} {organs}: {len(training.cases['labelled'])} cases, {slices} slices, {progress.total_steps} steps"
+            f"{verb} {organs}: {len(learned)} cases, {slices} slices, {progress.total_steps} steps"
             f" of {settings.train.batch_size}, {training.precision.name} on {training.device.type}"
         )
         progress = fit(training, run, log, progress)
@@ -128,6 +148,17 @@ def judge_run(run: Run, settings: Settings, checked: Checked, stages: Stage) -> 
     judged = judge(trained, checked, cases, settings, run.predictions, stages("judging"))
     write_label_table(run.predictions, trained.plan.organs, trained.plan.organ_values)
     return judged
+
+
+def refuse_way(settings: Settings) -> None:
+    """Raise UsageError where the settings name organs to go through, which one training alone cannot do."""
+    if settings.transfer.via:
+        raise UsageError(
+            found=f"transfer.via={','.join(settings.transfer.via)} for a single training",
+            expected="organs on the way of a transfer",
+            fix=f"seg transfer --from SOURCE --via {','.join(settings.transfer.via)} --to {','.join(settings.organ)}",
+            code="via-train",
+        )  # fmt: skip
 
 
 def refuse_mirrored_pairs(settings: Settings) -> None:
@@ -174,7 +205,7 @@ def make_training(
         validation=prepared.validation,
         device=device,
         precision=Precision(choose_precision(settings.train.precision, device), device, settings.optim.clip_norm),
-        total_steps=wanted_steps(settings, prepared),
+        total_steps=wanted_steps(settings, prepared.train or source),
     )
 
 
@@ -198,9 +229,9 @@ def stream_batch_size(stream: str, settings: Train) -> int:
     return own or settings.batch_size
 
 
-def wanted_steps(settings: Settings, prepared: Prepared) -> int:
+def wanted_steps(settings: Settings, labelled: Sequence[PreparedCase]) -> int:
     """`train.epochs` in steps where it is given, else `train.steps`."""
     if settings.train.epochs is None:
         return settings.train.steps or 1000
-    order = SliceOrder(prepared.train, settings.train.seed, settings.train.foreground_fraction)
+    order = SliceOrder(labelled, settings.train.seed, settings.train.foreground_fraction)
     return max(1, math.ceil(settings.train.epochs * order.epoch_length / settings.train.batch_size))

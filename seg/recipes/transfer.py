@@ -6,6 +6,7 @@ from seg.config import Settings
 from seg.errors import UsageError
 from seg.recipes.source import find_origins
 from seg.recipes.train import train
+from seg.recipes.via import refuse_bad_way, transfer_via
 from seg.runs import Run
 
 
@@ -20,7 +21,9 @@ def transfer(settings: Settings, *, dry_run: bool = False, console: Console | No
             found="no source", expected="an organ, a run, a weight file, imagenet or none",
             fix="name one: seg transfer --from liver --to pancreas", code="no-source",
         )  # fmt: skip
-    return train(with_found_sources(settings), dry_run=dry_run, console=console)
+    found = with_found_sources(settings)
+    refuse_bad_way(found)
+    return (transfer_via if found.transfer.via else train)(found, dry_run=dry_run, console=console)
 
 
 def with_found_sources(settings: Settings) -> Settings:

@@ -1,8 +1,10 @@
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from rich.console import Console
 
+from seg.config import Settings
 from seg.overrides import resolve
 from seg.recipes.train import train
 from seg.runs import Run
@@ -20,3 +22,21 @@ def finished(phantoms: Path, cache: Path, tmp_path_factory: pytest.TempPathFacto
     run = train(resolve(words), console=Console(quiet=True))
     assert run is not None
     return run
+
+
+@pytest.fixture(scope="session")
+def stepwise_words(phantoms: Path, cache: Path) -> tuple[str, ...]:
+    """Settings of a step-by-step transfer of very small trainings, from nothing to the pancreas."""
+    return (
+        "organ=pancreas", "transfer.source=none", "transfer.probe_steps=2", f"data.root={phantoms}",
+        f"prepare.cache={cache}", "prepare.size_px=32", "model.encoder=tu-test_resnet", "model.weights=none",
+        "model.decoder_channels=16,16,8,8,8", "train.steps=4", "train.batch_size=2", "train.validations=1",
+        "train.threads=1", "train.precision=fp32", "train.tensorboard=false", "evaluate.bootstrap_samples=100",
+        "evaluate.metrics=dice", "predict.keep_largest=no",
+    )  # fmt: skip
+
+
+@pytest.fixture
+def stepwise(stepwise_words: tuple[str, ...], tmp_path: Path) -> Callable[..., Settings]:
+    """Such settings with runs in the test's own folder, and with further words."""
+    return lambda *words: resolve([*stepwise_words, f"runs.folder={tmp_path / 'runs'}", *words])
