@@ -59,7 +59,7 @@ def prepare_case(
 ) -> PreparedCase:
     """The prepared case, from the cache where an intact entry lies there, else made and kept."""
     folder = cache / case_key(case, data_set, sources, plan, settings)
-    entry = _intact_entry(folder) or _make(case, data_set, sources, plan, settings, folder)
+    entry = intact_entry(folder) or _make(case, data_set, sources, plan, settings, folder)
     return PreparedCase(
         name=case.name, patient=case.patient, folder=folder, contiguous=entry["contiguous"],
         labelled=entry["labelled"], organ_slices=tuple(entry["organ_slices"]),
@@ -110,7 +110,7 @@ def _pad_together(planes: Sequence[NDArray[np.generic]], fill: int) -> NDArray[n
     return padded
 
 
-def _intact_entry(folder: Path) -> dict[str, Any] | None:
+def intact_entry(folder: Path) -> dict[str, Any] | None:
     """What `entry.json` says, or None where the entry is missing or any byte of it changed."""
     try:
         signed = json.loads((folder / "entry.json").read_text())

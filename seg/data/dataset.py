@@ -10,7 +10,7 @@ from torch.utils.data import Dataset
 
 from seg.data.augment import Augmentation, Sample
 from seg.data.cache import PreparedCase
-from seg.data.order import SliceOrder
+from seg.data.order import Order
 from seg.data.prepare import stack_neighbours
 from seg.data.volume import IGNORE
 
@@ -52,16 +52,14 @@ class Batch:
     def pin_memory(self) -> "Batch":
         """Called by the loader before a copy to a GPU."""
         features = None if self.features is None else tuple(feature.pin_memory() for feature in self.features)
-        return Batch(
-            self.images.pin_memory(), self.masks.pin_memory(), self.valid.pin_memory(), self.where, features
-        )
+        return Batch(self.images.pin_memory(), self.masks.pin_memory(), self.valid.pin_memory(), self.where, features)
 
 
 class SliceDataset(Dataset[Item]):
     """Training slices indexed by their position in the whole training, not by slice number."""
 
     def __init__(
-        self, cases: Sequence[PreparedCase], order: SliceOrder, augmentation: Augmentation, neighbours: int, seed: int
+        self, cases: Sequence[PreparedCase], order: Order, augmentation: Augmentation, neighbours: int, seed: int
     ) -> None:
         """`seed` and the position together decide the augmentation."""
         self._cases = cases

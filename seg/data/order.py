@@ -6,6 +6,7 @@ Nothing here depends on the number of workers or on where a run was interrupted,
 import math
 from collections.abc import Sequence
 from functools import lru_cache
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +15,14 @@ from seg.data.cache import PreparedCase
 
 Slice = tuple[int, int]
 """(index of the case, index of its slice)."""
+
+
+class Order(Protocol):
+    """Which slice stands at which position; abstract."""
+
+    def at(self, position: int) -> Slice:
+        """The slice at a position."""
+        ...
 
 
 class SliceOrder:

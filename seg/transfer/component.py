@@ -4,6 +4,7 @@ A component never owns the loop; it answers questions about data, network, learn
 It is one file of this package with `COMPONENT`, a ComponentInfo. Components combine by being listed.
 """
 
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -51,8 +52,18 @@ class Forward:
         return self._outputs[stream]
 
     def _pass(self, batch: Batch) -> Output:
-        found: Output = self.network(batch.images) if batch.features is None else self.network.read(batch.features)
-        return found
+        if batch.features is None:
+            found: Output = self.network(batch.images)
+            return found
+        return self.network.read([_computable(feature) for feature in batch.features])
+
+
+def _computable(feature: Tensor) -> Tensor:
+    """A map that was kept in half precision, in the precision of the step."""
+    device = feature.device.type
+    kind = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else torch.float32
+    # Through float32, since on a CPU that takes half as long as from one 16-bit type to the other.
+    return feature.float().to(kind)
 
 
 @dataclass(frozen=True)
@@ -76,6 +87,10 @@ class Source:
     """A new copy on the CPU, in evaluation mode, without gradients."""
 
 
+def _say(line: str) -> None:
+    sys.stderr.write(f"{line}\n")
+
+
 @dataclass(frozen=True)
 class Task:
     """What a component is made for; everything that is known before the first step."""
@@ -89,6 +104,8 @@ class Task:
     """What the masks of the `source` stream show, in order."""
     cache: Path
     """Folder for what is costly to make again; entries are keyed by content."""
+    say: Callable[[str], None] = _say
+    """Takes lines for the person who waits, before and during costly preparations."""
 
 
 class Component:
