@@ -6,6 +6,7 @@ import pytest
 import torch
 from rich.console import Console
 
+from seg.config import Augment
 from seg.data.dataset import Batch
 from seg.data.order import SliceOrder
 from seg.errors import UsageError
@@ -21,10 +22,17 @@ from seg.train.checkpoint import load_file
 from seg.train.log import TrainingLog
 from seg.train.loop import fit, take_step, training_batches
 from seg.train.training import Progress, Training
+from seg.transfer._feature_views import Views
 from seg.transfer.component import Task
 from seg.transfer.feature_extract import COMPONENT, FeatureExtract, FeatureExtractSettings
 
-WORDS = ("strategy=feature_extract", "feature_extract.views=2", "train.steps=6", "train.ema_half_life=0.2")
+WORDS = (
+    "strategy=feature_extract",
+    "feature_extract.views=2",
+    "data.labelled=2",
+    "train.steps=6",
+    "train.ema_half_life=0.2",
+)
 
 
 @pytest.fixture
@@ -107,10 +115,13 @@ def test_other_streams_are_left_to_the_loader(make):
 
 def test_one_view_is_the_slice_itself(make):
     training = make("feature_extract.views=1")
+    cases, plan = training.cases["labelled"], training.plan
     (batch,) = _batches(training, range(1))
-    case, z = SliceOrder(training.cases["labelled"], 0, training.settings.train.foreground_fraction).at(0)
-    expected = torch.from_numpy(training.cases["labelled"][case].image[z].astype("float32"))
-    assert torch.equal(batch.images[0, 1:2], expected)
+    case, z = SliceOrder(cases, 0, training.settings.train.foreground_fraction).at(0)
+    (plain,) = Views(plan, Augment(strength=0), 0).batches(cases[case], 0, len(cases[case]))
+    assert torch.equal(batch.images[0], plain.images[z].half().float())
+    assert torch.equal(batch.masks[0], plain.masks[z])
+    assert all(where.endswith("view 0") for where in batch.where)
 
 
 def test_what_was_made_once_is_found_again_and_damage_is_made_good(make, tmp_path):
