@@ -125,21 +125,23 @@ def transfer(
 
 
 def transfer_words(
-    source: str | Sequence[str],
-    target: str | Sequence[str],
-    given: Given = (),
-    strategy: str | Sequence[str] = (),
-    via: str | Sequence[str] = (),
-) -> tuple[str, ...]:
+    source: str | Sequence[str], target: str | Sequence[str], given: Given = (),
+    strategy: str | Sequence[str] = (), via: str | Sequence[str] = (),
+) -> tuple[str, ...]:  # fmt: skip
     """The words of the command line that a transfer means."""
     named = {"transfer.source": source, "strategy": strategy, "transfer.via": via}
     joined = {key: value if isinstance(value, str) else ",".join(value) for key, value in named.items()}
+    from seg.overrides import refuse_said_twice
+
+    refuse_said_twice(_words((), given), ["organ", *(key for key, text in joined.items() if text)])
     return (*_words(target, ()), *(f"{key}={text}" for key, text in joined.items() if text), *_words((), given))
 
 
 def transfer_settings(words: Sequence[str], config: Sequence[AnyPath] = ()) -> "Settings":
-    """Every setting of a transfer: what the network must share with its source comes from there."""
-    first = _resolved(words, config)
+    """Every setting of a transfer; what the network shares with its source comes from there. Knobs are read last."""
+    from seg.knobs import is_knob
+
+    first = _resolved([word for word in words if not is_knob(word.partition("=")[0])], config)
     from seg.recipes.source import find_origins, taken_over
 
     origins = find_origins(first)

@@ -100,8 +100,8 @@ def pretrain(
 @app.command(cls=ExplainsSettings)
 def transfer(
     source: Annotated[
-        str,
-        typer.Option("--from", metavar="SOURCE", help="An organ, a run, a folder, a weight file, imagenet or none."),
+        list[str],
+        typer.Option("--from", metavar="SOURCE,...", help="An organ, a run, a folder, a weight file, imagenet, none."),
     ],
     target: Annotated[str, typer.Option("--to", metavar="ORGAN", help="The organ with few labels (seg list organs).")],
     words: Words = None,
@@ -222,7 +222,7 @@ def list_(
         str,
         typer.Argument(
             metavar="KIND",
-            help="organs, strategies, formats, metrics, losses, encoders, presets, settings or runs.",
+            help="organs, strategies, components, formats, metrics, losses, encoders, presets, settings or runs.",
         ),
     ],
     runs: Runs = Path("runs"),

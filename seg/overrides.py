@@ -16,6 +16,7 @@ from pydantic_core import ErrorDetails
 from seg.config import Organ, Section, Settings, config_folder
 from seg.errors import UsageError, nearest
 from seg.knobs import is_knob, joined_components, merge
+from seg.registry import COMPONENTS
 from seg.schema import TABLES, allowed_words, as_text, expected, flatten, list_names
 from seg.schema import describe as describe
 from seg.schema import setting_names as setting_names
@@ -143,6 +144,16 @@ def _word_value(key: str, text: str, word: str) -> Any:
     return text
 
 
+def refuse_said_twice(words: Sequence[str], options: Sequence[str]) -> None:
+    """Raise UsageError where a word sets what an option of the command line sets as well."""
+    for word in words:
+        if word.partition("=")[0] in options:
+            raise UsageError(
+                found=f"{word} beside the option that says the same", expected="either of them",
+                fix="leave the word out", code="said-twice",
+            )  # fmt: skip
+
+
 def to_words(settings: Mapping[str, Any]) -> tuple[str, ...]:
     """Python values as the words of a command line: `{"optim": {"lr": 1e-3}}` or `{"optim.lr": 1e-3}`."""
     return tuple(f"{name}={as_text(value)}" for name, value in flatten(settings))
@@ -223,9 +234,11 @@ def _explain(problem: ErrorDetails, path: str | None) -> UsageError:
     if problem["type"] == "extra_forbidden":
         known = setting_names()
         last = {key.split(".")[-1]: key for key in reversed(known)}
-        hint = nearest(name, known) or nearest(last.get(name.split(".")[-1], ""), known) or nearest(name, last)
+        hint = nearest(name, known) or nearest(last.get(name.split(".")[-1], ""), known)
+        hint = hint or nearest(name, [*last, *COMPONENTS.names()])
         return UsageError(
-            found=f"unknown setting {name!r}", expected="a setting of `seg train --help`",
+            found=f"unknown setting {name!r}",
+            expected="a setting of `seg train --help`, or a component's (`seg list components`)",
             fix=f"correct its name.{hint}", path=path, code="unknown-setting",
         )  # fmt: skip
     value = as_text(problem["input"])

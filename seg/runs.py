@@ -174,13 +174,20 @@ def find_run(name: str, folder: Path) -> Run:
     finished = [run for run in runs if _carries(run, name)]
     if finished:
         return max(finished, key=lambda run: run.manifest().results.get("validation_dice") or 0.0)
-    known = [run.name for run in runs] + [organ for run in runs for organ in run.manifest().organs]
+    known = [run.name for run in runs] + [organ for run in runs for organ in _organs(run)]
     raise CheckpointError(
         found=f"no run {name!r}",
         expected=f"a run's folder, a name in {folder}, or an organ with a finished run there",
         fix=f"train first, or see `seg list runs`.{nearest(name, known)}",
         code="unknown-run",
     )
+
+
+def _organs(run: Run) -> tuple[str, ...]:
+    try:
+        return run.manifest().organs
+    except CheckpointError:
+        return ()
 
 
 def _carries(run: Run, organ: str) -> bool:

@@ -93,3 +93,9 @@ def test_a_resumed_run_keeps_its_settings():
 def test_phantoms_are_written_in_the_layout_asked_for():
     assert seg.phantom("ph", layout="totalsegmentator", labelled=1) == Path("ph")
     assert len(list(Path("ph").glob("*/segmentations"))) == 1
+
+
+def test_a_transfer_refuses_a_word_that_an_option_says_already():
+    with pytest.raises(UsageError, match="beside the option") as refused:
+        seg.transfer("liver", "pancreas", ["transfer.source=none"])
+    assert refused.value.code == "said-twice"

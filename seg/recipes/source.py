@@ -8,12 +8,12 @@ from typing import Any
 from seg.config import Settings
 from seg.data.cache import PreparedCase, prepare_case
 from seg.data.plan import Plan
-from seg.errors import CheckpointError, UsageError
+from seg.errors import CheckpointError, DataError, UsageError
 from seg.models.network import SegNetwork, build_network
 from seg.models.source_weights import load_source
 from seg.models.weight_files import PICKLED, SAFE
 from seg.models.weights import WeightReport
-from seg.recipes.prepare import Stage, cache_folder, check_and_split
+from seg.recipes.prepare import Checked, Stage, cache_folder, check_and_split
 from seg.recipes.trained import load_run_weights, read_plan
 from seg.runs import Run, find_run
 from seg.transfer.component import Source
@@ -54,10 +54,12 @@ def find_origin(word: str, runs: Path) -> Origin:
             )  # fmt: skip
         return Origin(word, file=path)
     run = find_run(word, runs)
-    if not run.model.is_file():
+    state = run.manifest().state
+    if state != "finished" or not run.model.is_file():
         raise CheckpointError(
-            found=f"a run without a model (state: {run.manifest().state})", expected="a run that was trained",
-            fix=f"finish it: seg train --resume {run.folder}", path=run.folder, code="source-unfinished",
+            found=f"a run that is not finished ({state})", expected="a run that was trained to its end",
+            fix=f"seg train --resume {run.folder}; or name its file: --from {run.model}", path=run.folder,
+            code="source-unfinished",
         )  # fmt: skip
     return Origin(word, run, run.model)
 
@@ -142,6 +144,17 @@ def source_cases(origins: Sequence[Origin], plan: Plan, settings: Settings, prog
     return found
 
 
+def _checked_source(run: Run, own: Settings, progress: Stage) -> Checked:
+    try:
+        return check_and_split(own, progress, run.folder / "split.json")
+    except DataError as error:
+        raise DataError(
+            found=f"the scans of the source {run.name} cannot be used: {error.found}", expected=error.expected,
+            fix=f"put them back to {own.data.root or 'the synthetic abdomen'}, as seen from the current folder; "
+            "or choose a strategy without source scans", path=error.path, code=error.code,
+        ) from error  # fmt: skip
+
+
 def _cases_of(run: Run, plan: Plan, settings: Settings, progress: Stage) -> list[PreparedCase]:
     own, theirs = run.settings(), read_plan(run)
     if theirs.input_channels != plan.input_channels:
@@ -150,7 +163,7 @@ def _cases_of(run: Run, plan: Plan, settings: Settings, progress: Stage) -> list
             expected="scans that one network can read", fix="use a strategy that needs no source scans",
             code="source-channels",
         )  # fmt: skip
-    checked = check_and_split(own, progress, run.folder / "split.json")
+    checked = _checked_source(run, own, progress)
     spacing = plan.spacing if plan.unit == theirs.unit == "mm" else theirs.spacing
     common = replace(theirs, spacing=spacing, size_px=plan.size_px, neighbours=plan.neighbours)
     listener, prepared = progress("preparing the source"), []

@@ -235,6 +235,7 @@ def test_a_dry_run_prints_every_hop_and_keeps_nothing(stepwise, tmp_path):
 def test_a_way_that_cannot_be_gone_is_refused_before_anything_runs(stepwise, faked, words, code):
     taken = create_run(stepwise("runs.name=taken", "organ=liver"))
     taken.write_manifest(new_manifest(taken, "train", taken.settings()))
+    taken.change_manifest(state="finished")
     taken.model.write_bytes(b"")
     with pytest.raises(SegError) as refused:
         transfer(stepwise(*(word.replace("SOURCE", str(taken.folder)) for word in words)), console=QUIET)
