@@ -44,7 +44,7 @@ class Sizes:
         there = "nothing of it there yet" if new == self.total else f"{size_text(self.total - new)} of it there already"
         free = f"{size_text(_free_bytes(self.folder))} free in {self.folder}"
         return (
-            f"Features of {self.slices} slices in {self.views} views, in half precision:",
+            f"Features of {self.slices} slices in {self._views}, in half precision:",
             *(f"  {level}" for level in self._levels()),
             f"  in all {size_text(self.total)}, {there}; {free}",
         )
@@ -61,7 +61,7 @@ class Sizes:
     def _too_large(self, kind: type[SegError], expected: str, room: float) -> SegError:
         levels = "; ".join(self._levels())
         return kind(
-            found=f"features of {size_text(self.total)} for {self.slices} slices in {self.views} views ({levels})",
+            found=f"features of {size_text(self.total)} for {self.slices} slices in {self._views} ({levels})",
             expected=expected, fix=f"{self._what_fits(room)}, or use strategy freeze, which keeps nothing on disk",
             path=self.folder, code="feature-cache-size",
         )  # fmt: skip
@@ -74,6 +74,10 @@ class Sizes:
         if side < SIZE_STEP:
             return "use fewer patients (data.labelled), or another disk (prepare.cache)"
         return f"use feature_extract.views=1 with prepare.size_px={side}"
+
+    @property
+    def _views(self) -> str:
+        return "one view" if self.views == 1 else f"{self.views} views"
 
     def _levels(self) -> list[str]:
         copies = _BYTES * self.slices * self.views

@@ -33,6 +33,10 @@ def test_what_is_there_already_is_said(sizes):
     assert "in all 279 MB, 209 MB of it there already; " in replace(sizes, missing=1000).lines[-1]
 
 
+def test_a_single_view_is_called_so(sizes):
+    assert "1000 slices in one view, " in replace(sizes, views=1, missing=1000).lines[0]
+
+
 def test_what_fits_is_accepted(sizes):
     sizes.check(0.28)
 
