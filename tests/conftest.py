@@ -4,6 +4,11 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+# The same examples every time: a change is not to fail on what it did not touch.
+settings.register_profile("same", derandomize=True)
+settings.load_profile("same")
 
 # Before torch or albumentations are imported, because they read these once.
 os.environ.setdefault("OMP_NUM_THREADS", "1")

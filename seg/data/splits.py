@@ -94,7 +94,9 @@ def _draw(labelled: Collection[str], unlabelled: tuple[str, ...], settings: Spli
     if settings.folds is not None:
         test, how = _fold(order, settings.folds, settings.fold)
     else:
-        test = order[: _share(len(order), settings.test_fraction, most=len(order) - 1)]
+        # One patient has to be left to train, and from three on one to validate.
+        kept = 2 if len(order) > 2 and settings.validation_fraction > 0 else 1
+        test = order[: _share(len(order), settings.test_fraction, most=len(order) - kept)]
         how = f"{settings.test_fraction:g} test, {settings.validation_fraction:g} validation"
     rest = [name for name in order if name not in set(test)]
     chosen: list[str] = []

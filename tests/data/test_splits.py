@@ -2,7 +2,7 @@ import json
 import random
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from seg.config import Data, Split
@@ -31,6 +31,7 @@ patients = st.lists(
 seeds = st.integers(0, 2**32 - 1)
 
 
+@example(["0", "1", "00"], [], 0, 0.5, 0.25)
 @given(patients, patients, seeds, st.floats(0, 0.5), st.floats(0, 0.49))
 def test_every_patient_is_on_exactly_one_side(labelled, unlabelled, seed, test, validation):
     unlabelled = [name for name in unlabelled if name not in set(labelled)]
