@@ -41,8 +41,13 @@ class Run:
 
     @property
     def last(self) -> Path:
-        """Weights of the last step."""
+        """Weights of the last step; the teacher's where there is one."""
         return self.folder / "last.safetensors"
+
+    @property
+    def student(self) -> Path:
+        """The student's weights of the last step, beside a teacher's."""
+        return self.folder / "student.safetensors"
 
     @property
     def checkpoints(self) -> Path:

@@ -16,6 +16,11 @@ def decay_from_half_life(steps: float) -> float:
     return 0.5 ** (1 / steps) if steps > 0 else 0.0
 
 
+def half_life_of(decay: float) -> float:
+    """The steps after which half of an old value's weight is left; 0 for a decay of 0."""
+    return math.log(0.5) / math.log(decay) if decay > 0 else 0.0
+
+
 class Ema:
     """Averages of all floating parameters and buffers, so that batch norms fit the averaged weights.
 

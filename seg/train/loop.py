@@ -59,13 +59,15 @@ def take_step(training: Training, batches: Batches, step: int) -> dict[str, Tens
     """Forward, losses, backward and update; returns the detached terms as `loss/<name>` and their sum as `loss`."""
     network, precision = training.network.train(), training.precision
     progress = step / training.total_steps
+    layout = torch.channels_last if training.settings.train.channels_last else torch.contiguous_format
+    batches = {name: batch.to(training.device, layout) for name, batch in batches.items()}
     for component in training.components:
         component.set_mode(network, progress)
         batches = component.change(batches, step)
     # Dropout draws from torch's global random numbers; tied to the step, a resumed run repeats them.
     torch.manual_seed(training.settings.train.seed * 1_000_003 + step)
-    layout = torch.channels_last if training.settings.train.channels_last else torch.contiguous_format
-    forward = Forward(network, {name: batch.to(training.device, layout) for name, batch in batches.items()}, progress)
+    batches = {name: batch.to(training.device, layout) for name, batch in batches.items()}
+    forward = Forward(network, batches, progress, training.components, training.teacher)
 
     terms: dict[str, Tensor] = {}
     with precision.autocast():
@@ -157,20 +159,27 @@ def _saving_due(training: Training, progress: Progress) -> bool:
 
 
 def _validate(training: Training, run: Run, log: TrainingLog, progress: Progress) -> None:
-    dice = validation_dice(training.predictor, training.validation, training.plan, training.inference)
-    log.row(progress.step, {f"val/dice/{organ}": value for organ, value in dice.items()})
+    scores = {
+        name: validation_dice(network, training.validation, training.plan, training.inference)
+        for name, network in training.candidates.items()
+    }
+    chosen = max(scores, key=lambda name: scores[name]["mean"])
+    dice = scores[chosen]
+    row = {f"val/dice/{organ}": value for organ, value in dice.items()}
+    apart = {f"val/{name}/dice": score["mean"] for name, score in scores.items()} if len(scores) > 1 else {}
+    log.row(progress.step, {**row, **apart})
     better = dice["mean"] > progress.best_dice
     if better:
-        progress.best_step, progress.best_dice, progress.validations_since_best = progress.step, dice["mean"], 0
-        write_best(training, run)
+        progress.best_dice, progress.validations_since_best = dice["mean"], 0
     else:
         progress.validations_since_best += 1
-        if progress.best_dice == 0:
-            # Nothing was found yet, so that the longer training is the better guess.
-            progress.best_step = progress.step
-            write_best(training, run)
+    # Where nothing was found yet, the longer training is the better guess.
+    if better or progress.best_dice == 0:
+        progress.best_step, progress.best_of = progress.step, chosen
+        write_best(training, run, chosen)
+    of_whom = f" of the {chosen}" if apart else ""
     mark = ", the best so far" if better else ""
-    log.say(f"step {progress.step} of {progress.total_steps}: validation Dice {dice['mean']:.4f}{mark}")
+    log.say(f"step {progress.step} of {progress.total_steps}: validation Dice {dice['mean']:.4f}{of_whom}{mark}")
 
 
 def _out_of_patience(training: Training, log: TrainingLog, progress: Progress) -> bool:

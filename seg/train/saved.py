@@ -57,15 +57,21 @@ def restore(training: Training, run: Run, progress: Progress) -> Progress:
     return saved
 
 
-def write_best(training: Training, run: Run) -> None:
-    """Keep the predicting weights as the run's model."""
+def write_best(training: Training, run: Run, candidate: str = "") -> None:
+    """Keep the weights of that candidate, else the predicting ones, as the run's model."""
     with atomic_file(run.model) as temporary:
-        save_tensors(temporary, training.exported())
+        save_tensors(temporary, training.exported(candidate))
 
 
 def write_last(training: Training, run: Run) -> None:
-    """Keep the predicting weights as the run's last ones; they are the model too where nothing was validated."""
+    """Keep the predicting weights as the run's last ones; they are the model too where nothing was validated.
+
+    Beside a teacher's, the student's are kept as well.
+    """
     with atomic_file(run.last) as temporary:
         save_tensors(temporary, training.exported())
+    if training.teaches:
+        with atomic_file(run.student) as temporary:
+            save_tensors(temporary, training.exported("student"))
     if not training.validation or not run.model.exists():
         write_best(training, run)

@@ -11,13 +11,13 @@ from seg.config import Settings
 from seg.data.cache import PreparedCase
 from seg.data.plan import Plan
 from seg.evaluate.predict import Inference
-from seg.models.ema import Ema, decay_from_half_life
+from seg.models.ema import Ema, decay_from_half_life, half_life_of
 from seg.models.network import SegNetwork
 from seg.models.weights import WeightReport
 from seg.train.precision import Precision
 from seg.train.schedule import make_optimizer
 from seg.transfer._groups import encoder_and_rest
-from seg.transfer.component import Component, ParameterGroup
+from seg.transfer.component import Averaging, Component, ParameterGroup
 
 
 @dataclass
@@ -32,6 +32,8 @@ class Progress:
     """Validation Dice of the best step; below 0 before the first validation."""
     validations_since_best: int = 0
     elapsed_s: float = 0.0
+    best_of: str = ""
+    """Which of `Training.candidates` the best weights are; empty before the first validation."""
     budgeted: bool = False
     """True once a time budget was turned into steps."""
 
@@ -58,25 +60,34 @@ class Training:
     device: torch.device
     precision: Precision
     total_steps: int
+    averaging: Averaging | None = field(init=False)
+    teaches: bool = field(init=False)
+    """Whether components learn from the averaged weights, which are then the teacher's."""
     groups: list[ParameterGroup] = field(init=False)
     """What learns at which rate, as the strategy decided."""
     optimizer: torch.optim.AdamW = field(init=False)
     ema: Ema | None = field(init=False)
+    """The averaged weights; where components learn from them, the teacher."""
 
     def __post_init__(self) -> None:
         self.groups = self._parameter_groups()
         self.optimizer = make_optimizer(self.groups, self.settings.optim)
-        self.ema = Ema(self.network, 0.0) if self.settings.train.ema else None
+        wishes = [wish for component in self.components if (wish := component.averaging()) is not None]
+        train = self.settings.train
+        self.teaches = bool(wishes)
+        # The last component that learns from averages decides, else the settings.
+        self.averaging = wishes[-1] if wishes else (Averaging(train.ema_half_life) if train.ema else None)
+        self.ema = None if self.averaging is None else Ema(self.network, 0.0)
         self.set_length(self.total_steps)
 
     def set_length(self, total_steps: int) -> None:
         """Fit the averages to a run of so many steps, which a time budget may make fewer than the settings say."""
         self.total_steps = total_steps
-        if self.ema is not None:
-            half_life = self.settings.train.ema_half_life * total_steps
-            self.ema.decay = decay_from_half_life(half_life)
+        if self.ema is not None and self.averaging is not None:
+            half_life, decay = self.averaging.half_life * total_steps, self.averaging.decay
+            self.ema.decay = decay_from_half_life(half_life) if decay is None else decay
             # A look every eighth of the half-life costs less and hardly changes the averages.
-            self.ema.update_every = max(1, round(half_life / 8))
+            self.ema.update_every = max(1, round((half_life if decay is None else half_life_of(decay)) / 8))
 
     def _parameter_groups(self) -> list[ParameterGroup]:
         for component in self.components:
@@ -88,17 +99,30 @@ class Training:
             groups = component.regroup(groups)
         return [*groups, *(own for component in self.components for own in component.own_groups())]
 
-    def exported(self) -> dict[str, Tensor]:
-        """The predicting weights as a plain network of the settings can load them."""
-        tensors: dict[str, Tensor] = self.predictor.state_dict()
+    def exported(self, candidate: str = "") -> dict[str, Tensor]:
+        """The weights of the predictor, or of that candidate, as a plain network of the settings can load them."""
+        network = self.candidates[candidate] if candidate else self.predictor
+        tensors: dict[str, Tensor] = network.state_dict()
         for component in self.components:
-            tensors = component.exported(self.predictor, tensors)
+            tensors = component.exported(network, tensors)
         return tensors
 
     @property
     def predictor(self) -> nn.Module:
-        """The network that predictions come from: the averaged one where there is one."""
+        """The network that predictions come from where none is chosen: the averaged one where there is one."""
         return self.network if self.ema is None else self.ema.module
+
+    @property
+    def teacher(self) -> nn.Module | None:
+        """The averaged network, where components learn from it."""
+        return self.ema.module if self.ema is not None and self.teaches else None
+
+    @property
+    def candidates(self) -> dict[str, nn.Module]:
+        """The networks that a validation chooses from, by name; the first one where they are equally good."""
+        if self.teacher is not None:
+            return {"teacher": self.teacher, "student": self.network}
+        return {"learning" if self.ema is None else "averaged": self.predictor}
 
     @property
     def inference(self) -> Inference:

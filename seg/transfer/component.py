@@ -25,15 +25,40 @@ Level = Literal["structure", "feature", "parameter", "instance", "relation", "no
 Need = Literal["labels", "unlabelled", "source model", "source scans"]
 
 
-class Forward:
-    """One step's passes through the learning network: each stream at most once, however many terms need it."""
+@dataclass(frozen=True)
+class Taught:
+    """What the teacher says of a stream's images, pixel by pixel as the learning network sees them; no gradients."""
 
-    def __init__(self, network: SegNetwork, batches: Mapping[str, Batch], progress: float = 0.0) -> None:
-        """`batches` are on the network's device already; `progress` is the share of the steps that is done."""
+    probabilities: Tensor
+    """(batch, organ, y, x), fp32."""
+    seen: Tensor
+    """(batch, 1, y, x) bool: where both look at the same part of the scan."""
+    again: Callable[[int], Tensor]
+    """Probabilities of one more look, the number of which is given, at images with noise and with dropout."""
+
+
+class Forward:
+    """One step's passes through the networks: each stream at most once, however many terms need it."""
+
+    def __init__(
+        self,
+        network: SegNetwork,
+        batches: Mapping[str, Batch],
+        progress: float = 0.0,
+        components: Sequence["Component"] = (),
+        teacher: torch.nn.Module | None = None,
+    ) -> None:
+        """`batches` are on the network's device already; `progress` is the share of the steps that is done.
+
+        `components` are asked what is taught; `teacher` is the averaged network, in evaluation mode.
+        """
         self.network = network
         self.batches = batches
         self.progress = progress
+        self.teacher = teacher
+        self._components = components
         self._outputs: dict[str, Output] = {}
+        self._taught: dict[str, Taught | None] = {}
 
     @property
     def target(self) -> str:
@@ -51,6 +76,22 @@ class Forward:
                 self._outputs[stream] = self._pass(self.batches[stream])
         return self._outputs[stream]
 
+    def taught(self, stream: str) -> Taught | None:
+        """What a component's teacher says of a stream's images; None where nobody teaches on it."""
+        if stream not in self._taught:
+            opinions = (component.taught(self, stream) for component in self._components)
+            self._taught[stream] = next((opinion for opinion in opinions if opinion is not None), None)
+        return self._taught[stream]
+
+    def trust(self, stream: str) -> Tensor | None:
+        """(batch, organ or 1, y, x) weights, 0 to 1, of what is taught: the product over components; None for 1."""
+        weights: Tensor | None = None
+        for component in self._components:
+            own = component.trust(self, stream)
+            if own is not None:
+                weights = own if weights is None else weights * own
+        return weights
+
     def _pass(self, batch: Batch) -> Output:
         if batch.features is None:
             found: Output = self.network(batch.images)
@@ -64,6 +105,16 @@ def _computable(feature: Tensor) -> Tensor:
     kind = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else torch.float32
     # Through float32, since on a CPU that takes half as long as from one 16-bit type to the other.
     return feature.float().to(kind)
+
+
+@dataclass(frozen=True)
+class Averaging:
+    """How fast averaged weights follow the learning ones."""
+
+    half_life: float
+    """As a share of the steps."""
+    decay: float | None = None
+    """Per step, in the place of the half-life."""
 
 
 @dataclass(frozen=True)
@@ -120,7 +171,7 @@ class Component:
         return None
 
     def change(self, batches: dict[str, Batch], step: int) -> dict[str, Batch]:
-        """Data: the batches of a step, on the CPU, before the network sees them; random by (seed, step) only."""
+        """Data: the batches of a step, on the device, before the network sees them; random by (seed, step) only."""
         return batches
 
     def prepare(self, network: SegNetwork, start: WeightReport) -> None:
@@ -140,6 +191,18 @@ class Component:
 
     def set_mode(self, network: SegNetwork, progress: float) -> None:
         """Network: called after `network.train()` before every step; what is frozen has to be said here again."""
+
+    def averaging(self) -> Averaging | None:
+        """Network: averaged weights that the component learns from; they and the learning ones may then predict."""
+        return None
+
+    def taught(self, forward: Forward, stream: str) -> Taught | None:
+        """Learning: what the teacher says of a stream's images, where the component has it teach on them."""
+        return None
+
+    def trust(self, forward: Forward, stream: str) -> Tensor | None:
+        """Learning: (batch, organ or 1, y, x) weights from 0 to 1 of what is taught on a stream."""
+        return None
 
     def losses(self, forward: Forward, step: int) -> dict[str, Tensor]:
         """Learning: loss terms by name, weighted; the loop sums, logs and checks them."""

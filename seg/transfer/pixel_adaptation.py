@@ -68,9 +68,9 @@ class SourceLikeTarget(Component):
         seeds = np.random.default_rng((self._seed, step)).integers(2**31, size=count)
         changed = [
             self._adapt(image, self._references[step * count + number].sample.image, int(seed))
-            for number, (image, seed) in enumerate(zip(batch.images.numpy(), seeds, strict=True))
+            for number, (image, seed) in enumerate(zip(batch.images.cpu().numpy(), seeds, strict=True))
         ]
-        return {**batches, "source": replace(batch, images=torch.from_numpy(np.stack(changed)))}
+        return {**batches, "source": replace(batch, images=torch.from_numpy(np.stack(changed)).to(batch.images))}
 
 
 def _make(task: Task, settings: PixelAdaptationSettings) -> SourceLikeTarget:

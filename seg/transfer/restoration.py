@@ -75,8 +75,8 @@ class Restoration(Component):
     def change(self, batches: dict[str, Batch], step: int) -> dict[str, Batch]:
         """Damage of its own for every slice; another one at every step."""
         clean = batches["unlabelled"]
-        images = [self.damage(image.numpy(), step, number).image for number, image in enumerate(clean.images)]
-        changed = dataclasses.replace(clean, images=torch.from_numpy(np.stack(images)), features=None)
+        images = [self.damage(image.cpu().numpy(), step, number).image for number, image in enumerate(clean.images)]
+        changed = dataclasses.replace(clean, images=torch.from_numpy(np.stack(images)).to(clean.images), features=None)
         own = {"unlabelled": changed, CLEAN: clean} if self._alone else {DAMAGED: changed}
         return {**batches, **own}
 
