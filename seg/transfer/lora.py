@@ -74,20 +74,23 @@ class Lora(Component):
     def prepare(self, network: SegNetwork, start: WeightReport) -> None:
         """Freeze what was transferred and insert adapters; UsageError where no layer can have one."""
         names, parts = transferred_names(start), _PARTS[self._settings.targets]
+        frozen = any(not p.requires_grad for name, p in network.named_parameters() if name.startswith(parts))
         self._layers = tuple(
             name
             for name, module in network.named_modules()
             if name.startswith(parts) and f"{name}.weight" in names and can_be_adapted(module)
         )
         if not self._layers:
-            raise self._nothing_to_adapt(start)
+            raise _all_frozen() if frozen else self._nothing_to_adapt(start)
         self._hold(network, names)
         self._adapt(network)
 
     def groups(self, network: SegNetwork, start: WeightReport) -> list[ParameterGroup]:
-        """Adapters, and the rest of what learns."""
+        """Adapters, and the rest of what learns; UsageError where a component listed later froze every adapter."""
         parameters = dict(network.named_parameters())
         adapters = [parameter for name, parameter in parameters.items() if is_factor(name)]
+        if not any(parameter.requires_grad for parameter in adapters):
+            raise _all_frozen()
         rest = [parameter for name, parameter in parameters.items() if not is_factor(name)]
         return [*by_decay("adapters", adapters, self._settings.lr_factor), *by_decay("rest", rest, 1.0)]
 
@@ -131,6 +134,15 @@ class Lora(Component):
             fix="name a source such as --from liver, or another encoder such as resnet50, timm-efficientnet-b0, mit_b0",
             code="nothing-transferred",
         )
+
+
+def _all_frozen() -> UsageError:
+    return UsageError(
+        found="lora beside a strategy that freezes every layer which lora would adapt",
+        expected="layers that learn: lora itself holds what it adapts",
+        fix="leave that strategy (freeze, feature_extract) out; or freeze fewer stages, such as freeze.stages=2; "
+        "or adapt the decoder too, with lora.targets=encoder_decoder", code="nothing-to-adapt",
+    )  # fmt: skip
 
 
 def _make(task: Task, settings: LoraSettings) -> Lora:

@@ -22,6 +22,7 @@ from seg.train.saved import restore, save, write_best
 from seg.train.training import Progress, Training
 from seg.transfer._adapters import is_factor
 from seg.transfer.component import Component, Task
+from seg.transfer.freeze import Freeze, FreezeSettings
 from seg.transfer.l2sp import L2sp, L2spSettings
 from seg.transfer.lora import COMPONENT, Lora, LoraSettings
 from seg.transfer.supervised import Supervised
@@ -318,6 +319,25 @@ def test_a_network_from_nothing_has_nothing_to_adapt() -> None:
     with pytest.raises(UsageError, match="none") as refused:
         Lora(LoraSettings(), Settings()).prepare(_network(), WeightReport("none"))
     assert refused.value.code == "nothing-transferred"
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_layers_that_another_strategy_froze_are_said_with_what_helps(first: bool) -> None:
+    def build(stages: int | str, **knobs: object) -> None:
+        network, settings = _network(), resolve(["strategy=freeze,lora"])
+        freeze = Freeze(FreezeSettings.model_validate({"stages": stages}))
+        pair = (freeze, Lora(LoraSettings.model_validate(knobs), settings))
+        components = [Supervised(settings), *(pair if first else reversed(pair))]
+        device = torch.device("cpu")
+        Training(settings, PLAN, network, _start(network, ("encoder.", "decoder.")), components, {}, {}, [],
+                 device, Precision("fp32", device, 5.0), 8)  # fmt: skip
+
+    with pytest.raises(UsageError) as refused:
+        build("all")
+    assert refused.value.code == "nothing-to-adapt"
+    assert "freeze.stages=2" in refused.value.fix
+    build(2)
+    build("all", targets="encoder_decoder")
 
 
 def test_an_encoder_of_foreign_convolutions_is_refused_with_advice() -> None:
