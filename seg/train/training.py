@@ -113,9 +113,10 @@ class Training:
         return self.network if self.ema is None else self.ema.module
 
     @property
-    def teacher(self) -> nn.Module | None:
+    def teacher(self) -> SegNetwork | None:
         """The averaged network, where components learn from it."""
-        return self.ema.module if self.ema is not None and self.teaches else None
+        averaged = None if self.ema is None or not self.teaches else self.ema.module
+        return averaged if isinstance(averaged, SegNetwork) else None
 
     @property
     def candidates(self) -> dict[str, nn.Module]:

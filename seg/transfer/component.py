@@ -46,7 +46,7 @@ class Forward:
         batches: Mapping[str, Batch],
         progress: float = 0.0,
         components: Sequence["Component"] = (),
-        teacher: torch.nn.Module | None = None,
+        teacher: SegNetwork | None = None,
     ) -> None:
         """`batches` are on the network's device already; `progress` is the share of the steps that is done.
 

@@ -1,0 +1,178 @@
+"""Mean Teacher: the average of the student's own past weights says what it should see on unlabelled slices."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Annotated
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from seg.config import Section
+from seg.data.dataset import Batch
+from seg.errors import UsageError
+from seg.models.network import SegNetwork
+from seg.models.weights import WeightReport
+from seg.transfer._consistency import Distance, consistency
+from seg.transfer._ramp import ramp_up
+from seg.transfer._views import Strength, StrongView
+from seg.transfer.component import Averaging, Component, ComponentInfo, Forward, Task, Taught
+from seg.values import Fraction, NotNegative, Positive
+
+_AXES = {"front_back": 2, "left_right": 3}
+_NOISE = 0.1
+"""Of another look of the teacher, clipped at twice that. Source: Yu et al. 2019 (UA-MT), released code."""
+_DROPOUT = 0.1
+"""Share of the deepest map's channels that another look does without: most encoders have no dropout of their own."""
+_STREAM = 0x6D74
+"""Sets these random numbers apart from those of other components."""
+
+
+class MeanTeacherSettings(Section):
+    """Knobs of `mean_teacher`."""
+
+    weight: NotNegative = 1.0
+    """Weight of the consistency loss at the ramp's end."""
+    loss: Distance = "dice"
+    """mse, kl or dice distance between the probabilities of student and teacher.
+
+    The mean square that most use hardly sees an organ of one pixel in a hundred; dice counts every organ alike.
+    """
+    half_life: Fraction = 0.02
+    """Half-life of the teacher's memory as a share of the steps. Source: 2 % of a run is the 0.99 of runs of 3,000."""
+    decay: Annotated[float, Field(ge=0, lt=1)] | None = None
+    """The teacher's decay per step, in the place of `half_life`."""
+    warm_up: Fraction = 0.1
+    """Share of the steps that only learn from labels, before the teacher knows anything."""
+    ramp: Fraction = 0.3
+    """Share of the steps, after the warm-up, over which the weight rises."""
+    ramp_steps: Positive | None = None
+    """The ramp in steps, in the place of `ramp`."""
+    intensity: NotNegative = 1.0
+    """Strength of the grey value changes of the student's view."""
+    geometry: NotNegative = 1.0
+    """Strength of rotation, zoom and shift of the student's view."""
+    holes: Annotated[float, Field(ge=0, le=2)] = 1.0
+    """Size of the hole in the student's view."""
+
+
+class MeanTeacher(Component):
+    """`consistency`: the student, on a strong view of unlabelled slices, against the teacher on the slices themselves.
+
+    The teacher is the average of the student's weights and float buffers, never trained, in evaluation mode; both
+    start from the transferred model. Its map follows the geometry of the student's view, so that equal pixels are
+    compared. Only target slices are used: that the source has other organs does not matter.
+
+    Sources: Tarvainen & Valpola 2017, sections 2 and 3; buffers averaged: Cai et al. 2021 (EMAN), section 3.2; strong
+    against weak: Sohn et al. 2020 (FixMatch), section 2.
+    """
+
+    def __init__(self, task: Task, settings: MeanTeacherSettings) -> None:
+        """Views are drawn by `train.seed` and the step; UsageError where the encoder does not read them."""
+        if "feature_extract" in task.settings.components:
+            raise UsageError(
+                found="mean_teacher beside feature_extract, whose encoder reads each slice once, before the training",
+                expected="an encoder that reads the student's views", code="strategies-clash",
+                fix="use --strategy freeze,mean_teacher, or leave one of them out",
+            )  # fmt: skip
+        self._settings = settings
+        self._train = task.settings.train
+        self._flips = tuple(_AXES[name] for name in task.settings.augment.flip)
+        self._strength = Strength(settings.intensity, settings.geometry, settings.holes)
+        self._weak: Batch | None = None
+        self._view: StrongView | None = None
+        self._student: Sequence[nn.Parameter] = ()
+        self._teacher: Sequence[nn.Parameter] = ()
+        self._used = 0.0
+
+    def streams(self) -> tuple[str, ...]:
+        """Unlabelled slices of the target."""
+        return ("unlabelled",)
+
+    def averaging(self) -> Averaging:
+        """The teacher."""
+        return Averaging(self._settings.half_life, self._settings.decay)
+
+    def prepare(self, network: SegNetwork, start: WeightReport) -> None:
+        """Remember the student, whose distance to the teacher is logged."""
+        self._student = list(network.parameters())
+
+    def change(self, batches: dict[str, Batch], step: int) -> dict[str, Batch]:
+        """The unlabelled slices become the student's view; what the loader gave is the teacher's."""
+        weak = self._weak = batches["unlabelled"]
+        seed = (self._train.seed * 1_000_003 + step) ^ (_STREAM << 40)
+        view = self._view = StrongView(len(weak.images), self._strength, seed, self._flips)
+        return {**batches, "unlabelled": replace(weak, images=view.images(weak.images))}
+
+    def taught(self, forward: Forward, stream: str) -> Taught | None:
+        """The teacher's opinion of the unlabelled slices, in the student's view."""
+        if stream != "unlabelled" or self._weak is None or self._view is None or forward.teacher is None:
+            return None
+        weak, view, teacher = self._weak, self._view, forward.teacher
+        return Taught(
+            probabilities=_opinion(teacher, weak.images, view),
+            seen=view.seen(weak.images),
+            again=lambda number: _another_look(teacher, weak.images, view, number),
+        )
+
+    def weight(self, progress: float, step: int) -> float:
+        """Of the consistency loss at that step, when that share of the steps is done."""
+        settings = self._settings
+        if progress < settings.warm_up:
+            return 0.0
+        share = settings.ramp_steps * progress / step if settings.ramp_steps and step else settings.ramp
+        return settings.weight * ramp_up(progress - settings.warm_up, share)
+
+    def losses(self, forward: Forward, step: int) -> dict[str, Tensor]:
+        """`consistency`; nothing, and no pass over unlabelled slices, while its weight is 0."""
+        self._used = self.weight(forward.progress, step)
+        self._teacher = () if forward.teacher is None else list(forward.teacher.parameters())
+        taught = forward.taught("unlabelled") if self._used > 0 else None
+        if taught is None:
+            return {}
+        trust = forward.trust("unlabelled")
+        weights = taught.seen.float() if trust is None else taught.seen * trust
+        masks = forward.output("unlabelled").masks
+        return {"consistency": self._used * consistency(self._settings.loss, masks, taught.probabilities, weights)}
+
+    @torch.no_grad()
+    def readings(self) -> dict[str, float]:
+        """The consistency's weight, and how far the student's weights are from the teacher's, as a share of these."""
+        apart = sum(float((s - t).float().square().sum()) for s, t in zip(self._student, self._teacher, strict=False))
+        length = sum(float(t.float().square().sum()) for t in self._teacher)
+        distance = {"teacher/distance": (apart / length) ** 0.5} if length > 0 else {}
+        return {"teacher/weight": self._used, **distance}
+
+
+@torch.no_grad()
+def _opinion(teacher: SegNetwork, images: Tensor, view: StrongView) -> Tensor:
+    probabilities: Tensor = teacher(images).masks.float().sigmoid()
+    return view.warped(probabilities)
+
+
+@torch.no_grad()
+def _another_look(teacher: SegNetwork, images: Tensor, view: StrongView, number: int) -> Tensor:
+    """Random by torch's global generator, which the loop sets for every step, and the look's number."""
+    with torch.random.fork_rng(devices=[images.device] if images.is_cuda else []):
+        torch.manual_seed(torch.initial_seed() + 1 + number)
+        noise = (torch.randn_like(images) * _NOISE).clamp(-2 * _NOISE, 2 * _NOISE)
+        *shallow, deepest = teacher.encode(images + noise)
+        output = teacher.read([*shallow, F.dropout2d(deepest, _DROPOUT)])
+    return view.warped(output.masks.float().sigmoid())
+
+
+def _make(task: Task, settings: MeanTeacherSettings) -> MeanTeacher:
+    return MeanTeacher(task, settings)
+
+
+COMPONENT = ComponentInfo(
+    title="Mean Teacher: the average of past weights teaches on unlabelled scans",
+    level="parameter",
+    moves="the start of both, student and teacher; then the teacher's opinion of unlabelled slices",
+    learns="the student, from labels and from the teacher",
+    needs=("labels", "unlabelled"),
+    paper="Tarvainen & Valpola 2017, Mean teachers are better role models",
+    make=_make,
+    settings=MeanTeacherSettings,
+)
