@@ -4,13 +4,16 @@ Settings are given as a mapping of Python values, nested or dotted, or as the wo
 `{"optim": {"lr": 1e-3}}`, `{"optim.lr": 1e-3}` and `["optim.lr=1e-3"]` mean the same.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from os import PathLike, fspath
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from seg.errors import UsageError
 from seg.progress import Progress, silent
+from seg.recipes.given import AnyPath, Given, resolved_settings, words_of
+from seg.recipes.given import transfer_settings as transfer_settings
+from seg.recipes.given import transfer_words as transfer_words
 
 if TYPE_CHECKING:
     from seg.config import Settings
@@ -23,9 +26,6 @@ if TYPE_CHECKING:
 
     RunLike: TypeAlias = Run | str | PathLike[str]
 
-Given: TypeAlias = Mapping[str, Any] | Sequence[str]
-AnyPath: TypeAlias = str | PathLike[str]
-
 
 def settings(organ: str | Sequence[str] = (), given: Given = (), *, config: Sequence[AnyPath] = ()) -> "Settings":
     """Every setting, resolved: defaults, then preset, organ file, `config` files in order, then `given`.
@@ -36,7 +36,7 @@ def settings(organ: str | Sequence[str] = (), given: Given = (), *, config: Sequ
 
     Raises UsageError, with the nearest known name, for a name or value that cannot be meant.
     """
-    return _resolved(_words(organ, given), config, on_this_machine=True)
+    return resolved_settings(words_of(organ, given), config, on_this_machine=True)
 
 
 def train(
@@ -60,7 +60,7 @@ def train(
     a name is looked up in the folder `runs`.
     Raises a SegError child for settings, data, weights, devices or a loss that went wrong.
     """
-    words = _words(organ, given)
+    words = words_of(organ, given)
     if resume is not None and (words or config):
         raise UsageError(
             found=f"settings beside a run to resume: {' '.join([*words, *map(str, config)])}",
@@ -69,7 +69,7 @@ def train(
             code="resume-settings",
         )
     going_on = None if resume is None else _run(resume, runs)
-    resolved = going_on.settings() if going_on else _resolved(words, config, on_this_machine=True)
+    resolved = going_on.settings() if going_on else resolved_settings(words, config, on_this_machine=True)
     if going_on is not None and going_on.manifest().verb == "probe":
         from seg.recipes.probe import refuse_probe
 
@@ -93,7 +93,7 @@ def pretrain(given: Given = (), *, config: Sequence[AnyPath] = (), dry_run: bool
     that a training on the same data would test are held back. `train(resume=...)` goes on with an interrupted run.
     Raises a SegError child as `train` does.
     """
-    resolved = _resolved(("strategy=restoration", *_words((), given)), config, on_this_machine=True)
+    resolved = resolved_settings(("strategy=restoration", *words_of((), given)), config, on_this_machine=True)
     from seg.recipes import pretrain as recipe
 
     return recipe.pretrain(resolved, dry_run=dry_run)
@@ -124,34 +124,6 @@ def transfer(
     return recipe.transfer(resolved, dry_run=dry_run)
 
 
-def transfer_words(
-    source: str | Sequence[str], target: str | Sequence[str], given: Given = (),
-    strategy: str | Sequence[str] = (), via: str | Sequence[str] = (),
-) -> tuple[str, ...]:  # fmt: skip
-    """The words of the command line that a transfer means."""
-    named = {"transfer.source": source, "strategy": strategy, "transfer.via": via}
-    joined = {key: value if isinstance(value, str) else ",".join(value) for key, value in named.items()}
-    from seg.overrides import refuse_said_twice
-
-    refuse_said_twice(_words((), given), ["organ", *(key for key, text in joined.items() if text)])
-    return (*_words(target, ()), *(f"{key}={text}" for key, text in joined.items() if text), *_words((), given))
-
-
-def transfer_settings(words: Sequence[str], config: Sequence[AnyPath] = ()) -> "Settings":
-    """Every setting of a transfer; what the network shares with its source comes from there. Knobs are read last."""
-    from seg.knobs import is_knob
-
-    first = _resolved([word for word in words if not is_knob(word.partition("=")[0])], config)
-    from seg.recipes.source import find_origins, taken_over
-
-    origins = find_origins(first)
-    chosen = any(word.startswith("strategy=") for word in words) or first.strategy != ("supervised",)
-    from_model = bool(first.transfer.via) or any(origin.file for origin in origins)
-    default = ("strategy=finetune",) if not chosen and from_model else ()
-    source = taken_over(origins[0]) if origins else {}
-    return _resolved((*default, *words), config, on_this_machine=True, source=source)
-
-
 def predict(run: "RunLike", source: AnyPath, output: AnyPath, given: Given = ()) -> "PredictOutcome":
     """Segment every scan below `source`, in any layout; masks lie on the scans' own grids below `output`.
 
@@ -161,8 +133,8 @@ def predict(run: "RunLike", source: AnyPath, output: AnyPath, given: Given = ())
     `run` is a run, its folder, its name, or an organ: then its best finished run. Finished predictions are skipped;
     a bad scan is reported in `failed`, the others are done.
     """
-    words = _words((), given)
-    found = _run(run, _resolved(words).runs.folder)
+    words = words_of((), given)
+    found = _run(run, resolved_settings(words).runs.folder)
     from seg.recipes import predict as recipe
 
     return recipe.predict(found.folder, Path(source), Path(output), words)
@@ -179,8 +151,8 @@ def evaluate(
     Without an organ in `given`, the names on either side decide. A missing prediction counts with the worst value;
     masks on another grid than their reference are reported at the end, when the others have been scored.
     """
-    words = _words((), given)
-    resolved = _resolved(words)
+    words = words_of((), given)
+    resolved = resolved_settings(words)
     organs_given = any(word.startswith("organ=") for word in words)
     from seg.recipes import evaluate as recipe
 
@@ -204,7 +176,7 @@ def check(organ: str | Sequence[str] = (), given: Given = (), *, progress: Progr
     found = seg.check("liver", {"data.root": "scans"})
     for finding in found.errors: print(finding.path, finding.found, finding.fix)
     """
-    resolved = _resolved(_words(organ, given))
+    resolved = resolved_settings(words_of(organ, given))
     from seg.recipes import check as recipe
 
     return recipe.check(resolved, progress)
@@ -217,7 +189,7 @@ def prepare(
 
     seg.prepare("liver", {"data.root": "scans"}).plan
     """
-    resolved = _resolved(_words(organ, given), on_this_machine=True)
+    resolved = resolved_settings(words_of(organ, given), on_this_machine=True)
     from seg.recipes import prepare as recipe
 
     return recipe.prepare(resolved, stages)
@@ -251,47 +223,6 @@ def listing(kind: str, *, runs: AnyPath = "runs") -> "Table":
     from seg.recipes import listing as recipe
 
     return recipe.listing(kind, Path(runs))
-
-
-def _words(organ: str | Sequence[str], given: Given) -> tuple[str, ...]:
-    from seg.overrides import to_words
-
-    words = to_words(given) if isinstance(given, Mapping) else tuple(given)
-    names = organ if isinstance(organ, str) else ",".join(organ)
-    return (f"organ={names}", *words) if names else words
-
-
-def _resolved(
-    words: Sequence[str],
-    config: Sequence[AnyPath] = (),
-    *,
-    on_this_machine: bool = False,
-    source: Mapping[str, Any] | None = None,
-) -> "Settings":
-    """`on_this_machine` decides `preset=auto`, which means importing torch; mistakes are found before that."""
-    from seg.overrides import resolve
-    from seg.registry import COMPONENTS, FORMATS, LOSSES, METRICS
-
-    files = [Path(path) for path in config]
-    resolved = resolve(words, files, source=source)
-    chosen = (
-        (FORMATS, [] if resolved.data.format == "auto" else [resolved.data.format]),
-        (LOSSES, [resolved.loss.mask, resolved.loss.edge]),
-        (METRICS, resolved.evaluate.metrics),
-        (COMPONENTS, resolved.components),
-    )
-    for point, names in chosen:
-        for name in names:
-            point.require(name)
-    if on_this_machine and resolved.preset == "cpu" and _has_gpu():
-        resolved = resolve(words, files, "gpu", source)
-    return resolved
-
-
-def _has_gpu() -> bool:
-    import torch
-
-    return torch.cuda.is_available()
 
 
 def _run(run: "RunLike", runs: AnyPath) -> "Run":

@@ -39,9 +39,9 @@ def test_without_an_organ_the_settings_decide():
 
 def test_the_machine_decides_the_preset(monkeypatch):
     for there, preset in ((True, "gpu"), (False, "cpu")):
-        monkeypatch.setattr("seg.api._has_gpu", lambda there=there: there)
+        monkeypatch.setattr("seg.recipes.given.has_gpu", lambda there=there: there)
         assert seg.settings("liver").preset == preset
-    monkeypatch.setattr("seg.api._has_gpu", lambda: True)
+    monkeypatch.setattr("seg.recipes.given.has_gpu", lambda: True)
     assert seg.settings("liver", {"preset": "cpu"}).preset == "cpu"
 
 

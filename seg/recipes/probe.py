@@ -18,8 +18,10 @@ from seg.recipes.earlier import changed, find_earlier, run_name
 from seg.recipes.hop import finetuned, or_finetuned, starting_from
 from seg.recipes.lineage import named
 from seg.recipes.prepare import Checked, Prepared, cache_folder, prepare_checked
-from seg.recipes.source import find_origins, source_cases, start_network
+from seg.recipes.source import find_origins
+from seg.recipes.source_scans import source_cases
 from seg.recipes.stages import console_stages
+from seg.recipes.start import start_network
 from seg.recipes.train import make_training, open_run, run_loop
 from seg.report.numbers import count_text
 from seg.runs import Run, create_run, locked

@@ -27,8 +27,10 @@ from seg.recipes.lineage import start_lines
 from seg.recipes.prepare import Checked, Prepared, Stage, cache_folder, check_and_split, prepare_checked
 from seg.recipes.report import report
 from seg.recipes.route import Route, note_route
-from seg.recipes.source import Origin, find_origins, source_cases, source_model, start_network
+from seg.recipes.source import Origin, find_origins, source_model
+from seg.recipes.source_scans import source_cases
 from seg.recipes.stages import console_stages
+from seg.recipes.start import start_network
 from seg.recipes.trained import load_trained
 from seg.recipes.written import write_label_table
 from seg.runs import Run, create_run, locked, remove_leftovers

@@ -16,7 +16,9 @@ from seg.errors import UsageError
 from seg.overrides import config_names, load_named, resolve
 from seg.recipes.components import component_infos, fitted_to_labels, needs_source_scans, with_knobs
 from seg.recipes.prepare import _quiet, check_and_split, prepare_checked
-from seg.recipes.source import Origin, find_origins, source_cases, start_network
+from seg.recipes.source import Origin, find_origins
+from seg.recipes.source_scans import source_cases
+from seg.recipes.start import start_network
 from seg.recipes.train import make_training, train
 from seg.registry import COMPONENTS
 from seg.runs import Run

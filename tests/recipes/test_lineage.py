@@ -21,7 +21,8 @@ from seg.recipes.lineage import (
 )
 from seg.recipes.prepare import prepare
 from seg.recipes.report import report, without_folders
-from seg.recipes.source import Origin, find_origins, start_network
+from seg.recipes.source import Origin, find_origins
+from seg.recipes.start import start_network
 from seg.records import Manifest
 from seg.runs import Run
 

@@ -6,7 +6,9 @@ import pytest
 from seg.errors import CheckpointError, DataError, UsageError
 from seg.overrides import resolve
 from seg.recipes.prepare import _quiet
-from seg.recipes.source import find_origin, find_origins, source_cases, start_network, taken_over
+from seg.recipes.source import find_origin, find_origins
+from seg.recipes.source_scans import source_cases
+from seg.recipes.start import start_network, taken_over
 from seg.recipes.trained import read_plan
 from seg.runs import Run
 

@@ -1,0 +1,58 @@
+"""The scans that sources were trained on, on the target's grid."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from seg.config import Settings
+from seg.data.cache import PreparedCase, prepare_case
+from seg.data.plan import Plan
+from seg.errors import DataError, UsageError
+from seg.recipes.prepare import Checked, Stage, cache_folder, check_and_split
+from seg.recipes.source import Origin
+from seg.recipes.trained import read_plan
+from seg.runs import Run
+
+
+def source_cases(origins: Sequence[Origin], plan: Plan, settings: Settings, progress: Stage) -> list[PreparedCase]:
+    """The training scans of every source run on the target's grid, with masks of the source's own organs.
+
+    Test and validation patients of the sources are left out. Where only one side knows millimetres, or neither,
+    pixels are compared with pixels at the spacing the source was trained at.
+    Raises UsageError where a source's scans cannot be had or read like the target's.
+    """
+    found: list[PreparedCase] = []
+    for origin in origins:
+        if origin.run is not None:
+            found.extend(_cases_of(origin.run, plan, settings, progress))
+    return found
+
+
+def _checked_source(run: Run, own: Settings, progress: Stage) -> Checked:
+    try:
+        return check_and_split(own, progress, run.folder / "split.json")
+    except DataError as error:
+        raise DataError(
+            found=f"the scans of the source {run.name} cannot be used: {error.found}", expected=error.expected,
+            fix=f"put them back to {own.data.root or 'the synthetic abdomen'}, as seen from the current folder; "
+            "or choose a strategy without source scans", path=error.path, code=error.code,
+        ) from error  # fmt: skip
+
+
+def _cases_of(run: Run, plan: Plan, settings: Settings, progress: Stage) -> list[PreparedCase]:
+    own, theirs = run.settings(), read_plan(run)
+    if theirs.input_channels != plan.input_channels:
+        raise UsageError(
+            found=f"source scans of {theirs.input_channels} input channels, target scans of {plan.input_channels}",
+            expected="scans that one network can read", fix="use a strategy that needs no source scans",
+            code="source-channels",
+        )  # fmt: skip
+    checked = _checked_source(run, own, progress)
+    spacing = plan.spacing if plan.unit == theirs.unit == "mm" else theirs.spacing
+    common = replace(theirs, spacing=spacing, size_px=plan.size_px, neighbours=plan.neighbours)
+    listener, prepared = progress("preparing the source"), []
+    cases = checked.cases(checked.split.train)
+    for number, case in enumerate(cases):
+        folder = cache_folder(settings) / "cases"
+        prepared.append(prepare_case(case, checked.data_set, checked.sources, common, own.data, folder))
+        listener(number + 1, len(cases), case.name)
+    return prepared
