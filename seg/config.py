@@ -8,31 +8,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
+from seg.organ import Organ as Organ
 from seg.values import AboveZero, FileName, Finite, Fraction, Names, NotNegative, Positive, Seed, Window, Written
 from seg.values import Section as Section
-
-
-class Organ(Section):
-    """One organ as `configs/organ/<name>.yaml` describes it."""
-
-    name: str = ""
-    """Filled from the file's name."""
-    title: str = ""
-    """What a report calls it."""
-    label_names: tuple[str, ...] = ()
-    """Label or mask-file names that form the organ; all that a data set has are united."""
-    joined_names: tuple[str, ...] = ()
-    """Names united with the organ where it is present, such as its tumours."""
-    window_hu: Window = (-160.0, 240.0)
-    """CT intensities below and above are clipped to this range."""
-    components: Positive = 1
-    """How many connected parts the organ has; keep-largest keeps that many."""
-    paired: bool = False
-    """True where left and right are told apart, so left-right flips are refused."""
-    nsd_tolerance_mm: AboveZero = 2.0
-    """Surface distance that still counts as agreement."""
-    value: Positive | None = None
-    """Label value of predictions; null takes the first value the training data uses for the organ."""
 
 
 class Data(Section):
@@ -60,6 +38,10 @@ class Data(Section):
     """Which patients `data.labelled` draws."""
     workers: Annotated[int, Field(ge=0, le=64)] | None = None
     """Processes that load and augment; null decides from the machine. Results do not depend on it."""
+    worker_start: Literal["auto", "fork", "forkserver", "spawn"] = "auto"
+    """How they start: auto forks on Linux, which is quick; the others are for libraries that do not survive a fork."""
+    timeout_s: Annotated[float, Field(ge=1, le=86_400)] = 300.0
+    """A slice that takes a loading process longer ends the training; a network drive's usual pause is 60 to 180 s."""
 
 
 class Split(Section):
@@ -191,6 +173,8 @@ class Train(Section):
     """At least this share of the slices of an epoch shows an organ, as far as there are any."""
     precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
     """auto: bf16 where the processor has it, else fp16 on CUDA, else fp32."""
+    tf32: bool = False
+    """Let a GPU round what fp32 multiplies to 10 bits of fraction; faster. Off, since fp32 promises 23 bits."""
     channels_last: bool = True
     """Memory layout; faster for convolutions."""
     compile: bool = False

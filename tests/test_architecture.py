@@ -23,7 +23,7 @@ LEVELS: list[list[set[str]]] = [
     [{"transfer"}, {"evaluate"}],
     [{"data"}, {"models"}, {"losses"}],
     [{"runs"}],
-    [{"config", "overrides", "knobs", "schema", "values", "registry", "atomic", "digest"}],
+    [{"config", "organ", "overrides", "knobs", "schema", "values", "registry", "atomic", "digest"}],
     [{"types", "records", "errors", "progress"}],
 ]
 WITHOUT_TORCH = (
@@ -31,6 +31,7 @@ WITHOUT_TORCH = (
     "completion",
     "console",
     "config",
+    "organ",
     "overrides",
     "knobs",
     "schema",
