@@ -39,7 +39,7 @@ class Ema:
         """
         self.decay = decay
         self.update_every = update_every
-        self._steps = 0
+        self._steps = self._looked = 0
         self._keep = 0.0
         self._averaged = AveragedModel(model, multi_avg_fn=self._average, use_buffers=True)
         self._averaged.requires_grad_(False).eval()
@@ -54,10 +54,10 @@ class Ema:
     def update(self, model: nn.Module) -> None:
         """Tell that `model` took an optimiser step; not to be called for a step that was skipped."""
         self._steps += 1
-        if self._steps % self.update_every:
+        if self._steps - self._looked < self.update_every:
             return
         # The first look copies, whatever the decay: there is no average yet.
-        since = range(self._steps - self.update_every, self._steps)
+        since, self._looked = range(self._looked, self._steps), self._steps
         self._keep = math.prod(min(1 - 1 / (step + 1), self.decay) for step in since)
         self._averaged.update_parameters(model)
 
@@ -69,9 +69,11 @@ class Ema:
 
     def state_dict(self) -> dict[str, Tensor]:
         """Tensors only, so that safetensors can hold it."""
-        return {**self._averaged.state_dict(), "steps": torch.tensor(self._steps)}
+        counts = {"steps": torch.tensor(self._steps), "looked": torch.tensor(self._looked)}
+        return {**self._averaged.state_dict(), **counts}
 
     def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
         """Go on where `state_dict` was taken."""
-        self._steps = int(state["steps"])
-        self._averaged.load_state_dict({name: tensor for name, tensor in state.items() if name != "steps"})
+        self._steps, self._looked = int(state["steps"]), int(state["looked"])
+        averages = {name: tensor for name, tensor in state.items() if name not in ("steps", "looked")}
+        self._averaged.load_state_dict(averages)

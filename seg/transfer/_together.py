@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from seg.transfer._views import WEAK
 from seg.transfer.component import Forward
 
 
@@ -25,8 +26,9 @@ def maps_together(forward: Forward, streams: Sequence[str]) -> list[Tensor]:
 
 @torch.no_grad()
 def move_statistics(forward: Forward, stream: str) -> None:
-    """Let the running norm statistics follow a stream's slices, without gradients."""
-    alone = Forward(forward.network, {stream: forward.batches[stream]}, forward.progress)
+    """Let the running norm statistics follow a stream's slices, as they were loaded, without gradients."""
+    loaded = WEAK if stream == "unlabelled" and WEAK in forward.batches else stream
+    alone = Forward(forward.network, {stream: forward.batches[loaded]}, forward.progress)
     device = next(forward.network.parameters()).device.type
     # Older versions of torch keep the weights that autocast casts here for later passes, without a gradient.
     with torch.autocast(

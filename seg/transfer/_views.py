@@ -7,6 +7,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+WEAK = "weak"
+"""Key of the unlabelled slices as they were loaded, where a strong view of them took the place of `unlabelled`."""
+
 
 @dataclass(frozen=True)
 class Strength:

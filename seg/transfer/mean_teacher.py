@@ -1,6 +1,5 @@
 """Mean Teacher: the average of the student's own past weights says what it should see on unlabelled slices."""
 
-from collections.abc import Sequence
 from dataclasses import replace
 from typing import Annotated
 
@@ -8,32 +7,33 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.nn.utils import get_total_norm
 
-from seg.config import Section
 from seg.data.dataset import Batch
 from seg.errors import UsageError
+from seg.models.encoders import DPT_MAPS
 from seg.models.network import SegNetwork
-from seg.models.weights import WeightReport
 from seg.transfer._consistency import Distance, consistency
-from seg.transfer._ramp import ramp_up
-from seg.transfer._views import Strength, StrongView
+from seg.transfer._rising import RisingSettings, rising_weight
+from seg.transfer._views import WEAK, Strength, StrongView
 from seg.transfer.component import Averaging, Component, ComponentInfo, Forward, Task, Taught
-from seg.values import Fraction, NotNegative, Positive
+from seg.values import Fraction, NotNegative
 
 _AXES = {"front_back": 2, "left_right": 3}
 _NOISE = 0.1
-"""Of another look of the teacher, clipped at twice that. Source: Yu et al. 2019 (UA-MT), released code."""
+"""Of another look of the teacher, in standard deviations of the slice, clipped at twice that.
+
+Source: Yu et al. 2019 (UA-MT), released code, whose scans have a standard deviation of 1.
+"""
 _DROPOUT = 0.1
 """Share of the deepest map's channels that another look does without: most encoders have no dropout of their own."""
 _STREAM = 0x6D74
 """Sets these random numbers apart from those of other components."""
 
 
-class MeanTeacherSettings(Section):
+class MeanTeacherSettings(RisingSettings):
     """Knobs of `mean_teacher`."""
 
-    weight: NotNegative = 1.0
-    """Weight of the consistency loss at the ramp's end."""
     loss: Distance = "dice"
     """mse, kl or dice distance between the probabilities of student and teacher.
 
@@ -43,12 +43,6 @@ class MeanTeacherSettings(Section):
     """Half-life of the teacher's memory as a share of the steps. Source: 2 % of a run is the 0.99 of runs of 3,000."""
     decay: Annotated[float, Field(ge=0, lt=1)] | None = None
     """The teacher's decay per step, in the place of `half_life`."""
-    warm_up: Fraction = 0.1
-    """Share of the steps that only learn from labels, before the teacher knows anything."""
-    ramp: Fraction = 0.3
-    """Share of the steps, after the warm-up, over which the weight rises."""
-    ramp_steps: Positive | None = None
-    """The ramp in steps, in the place of `ramp`."""
     intensity: NotNegative = 1.0
     """Strength of the grey value changes of the student's view."""
     geometry: NotNegative = 1.0
@@ -82,8 +76,7 @@ class MeanTeacher(Component):
         self._strength = Strength(settings.intensity, settings.geometry, settings.holes)
         self._weak: Batch | None = None
         self._view: StrongView | None = None
-        self._student: Sequence[nn.Parameter] = ()
-        self._teacher: Sequence[nn.Parameter] = ()
+        self._pair: tuple[nn.Module, nn.Module] | None = None
         self._used = 0.0
 
     def streams(self) -> tuple[str, ...]:
@@ -94,16 +87,12 @@ class MeanTeacher(Component):
         """The teacher."""
         return Averaging(self._settings.half_life, self._settings.decay)
 
-    def prepare(self, network: SegNetwork, start: WeightReport) -> None:
-        """Remember the student, whose distance to the teacher is logged."""
-        self._student = list(network.parameters())
-
     def change(self, batches: dict[str, Batch], step: int) -> dict[str, Batch]:
         """The unlabelled slices become the student's view; what the loader gave is the teacher's."""
         weak = self._weak = batches["unlabelled"]
         seed = (self._train.seed * 1_000_003 + step) ^ (_STREAM << 40)
         view = self._view = StrongView(len(weak.images), self._strength, seed, self._flips)
-        return {**batches, "unlabelled": replace(weak, images=view.images(weak.images))}
+        return {**batches, "unlabelled": replace(weak, images=view.images(weak.images)), WEAK: weak}
 
     def taught(self, forward: Forward, stream: str) -> Taught | None:
         """The teacher's opinion of the unlabelled slices, in the student's view."""
@@ -116,18 +105,10 @@ class MeanTeacher(Component):
             again=lambda number: _another_look(teacher, weak.images, view, number),
         )
 
-    def weight(self, progress: float, step: int) -> float:
-        """Of the consistency loss at that step, when that share of the steps is done."""
-        settings = self._settings
-        if progress < settings.warm_up:
-            return 0.0
-        share = settings.ramp_steps * progress / step if settings.ramp_steps and step else settings.ramp
-        return settings.weight * ramp_up(progress - settings.warm_up, share)
-
     def losses(self, forward: Forward, step: int) -> dict[str, Tensor]:
         """`consistency`; nothing, and no pass over unlabelled slices, while its weight is 0."""
-        self._used = self.weight(forward.progress, step)
-        self._teacher = () if forward.teacher is None else list(forward.teacher.parameters())
+        self._used = rising_weight(self._settings, forward.progress, step)
+        self._pair = None if forward.teacher is None else (forward.network, forward.teacher)
         taught = forward.taught("unlabelled") if self._used > 0 else None
         if taught is None:
             return {}
@@ -139,10 +120,12 @@ class MeanTeacher(Component):
     @torch.no_grad()
     def readings(self) -> dict[str, float]:
         """The consistency's weight, and how far the student's weights are from the teacher's, as a share of these."""
-        apart = sum(float((s - t).float().square().sum()) for s, t in zip(self._student, self._teacher, strict=False))
-        length = sum(float(t.float().square().sum()) for t in self._teacher)
-        distance = {"teacher/distance": (apart / length) ** 0.5} if length > 0 else {}
-        return {"teacher/weight": self._used, **distance}
+        told = {"teacher/weight": self._used}
+        if self._pair is not None:
+            student, teacher = (list(network.parameters()) for network in self._pair)
+            apart = [one - other for one, other in zip(student, teacher, strict=True)]
+            told["teacher/distance"] = float(get_total_norm(apart) / get_total_norm(teacher))
+        return told
 
 
 @torch.no_grad()
@@ -156,9 +139,13 @@ def _another_look(teacher: SegNetwork, images: Tensor, view: StrongView, number:
     """Random by torch's global generator, which the loop sets for every step, and the look's number."""
     with torch.random.fork_rng(devices=[images.device] if images.is_cuda else []):
         torch.manual_seed(torch.initial_seed() + 1 + number)
-        noise = (torch.randn_like(images) * _NOISE).clamp(-2 * _NOISE, 2 * _NOISE)
-        *shallow, deepest = teacher.encode(images + noise)
-        output = teacher.read([*shallow, F.dropout2d(deepest, _DROPOUT)])
+        spread = images.float().std(dim=(1, 2, 3), keepdim=True)
+        noise = torch.randn_like(images).clamp(-2, 2) * (_NOISE * spread).to(images)
+        maps = teacher.encode(images + noise)
+        # The last ones of a plain transformer are class tokens.
+        deepest = (DPT_MAPS if teacher.plain_transformer else len(maps)) - 1
+        maps[deepest] = F.dropout2d(maps[deepest], _DROPOUT)
+        output = teacher.read(maps)
     return view.warped(output.masks.float().sigmoid())
 
 

@@ -16,11 +16,12 @@ from seg.models.network import Output, SegNetwork
 from seg.models.weights import WeightReport
 from seg.transfer._corruption import Damaged, Rates, damaged
 from seg.transfer._groups import by_decay
+from seg.transfer._views import WEAK
 from seg.transfer.component import Component, ComponentInfo, Forward, ParameterGroup, Task
 from seg.values import Fraction, NotNegative
 
 CLEAN = "clean"
-"""The undamaged slices, where the damaged ones took the place of `unlabelled`."""
+"""The undamaged slices."""
 DAMAGED = "damaged"
 """The damaged slices, where `unlabelled` stays as it is for other components."""
 _STREAM = 0x67656E
@@ -74,11 +75,10 @@ class Restoration(Component):
 
     def change(self, batches: dict[str, Batch], step: int) -> dict[str, Batch]:
         """Damage of its own for every slice; another one at every step."""
-        clean = batches["unlabelled"]
+        clean = batches.get(WEAK, batches["unlabelled"])
         images = [self.damage(image.cpu().numpy(), step, number).image for number, image in enumerate(clean.images)]
         changed = dataclasses.replace(clean, images=torch.from_numpy(np.stack(images)).to(clean.images), features=None)
-        own = {"unlabelled": changed, CLEAN: clean} if self._alone else {DAMAGED: changed}
-        return {**batches, **own}
+        return {**batches, CLEAN: clean, "unlabelled" if self._alone else DAMAGED: changed}
 
     def damage(self, image: np.ndarray[tuple[int, ...], np.dtype[np.float32]], step: int, number: int) -> Damaged:
         """The damage of the slice of that number in that step; a function of these, the image and `train.seed`."""
@@ -108,7 +108,7 @@ class Restoration(Component):
     def losses(self, forward: Forward, step: int) -> dict[str, Tensor]:
         """`restoration`: mean squared difference between restored and undamaged slices, over all pixels."""
         output = forward.output("unlabelled" if self._alone else DAMAGED)
-        clean = forward.batches[CLEAN if self._alone else "unlabelled"].images
+        clean = forward.batches[CLEAN].images
         with torch.autocast(clean.device.type, enabled=False):
             return {"restoration": self._weight * F.mse_loss(self.restored(output), clean.float())}
 
