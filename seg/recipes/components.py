@@ -7,6 +7,7 @@ from seg.data.splits import SplitPlan
 from seg.errors import UsageError
 from seg.knobs import component_settings
 from seg.recipes.source import Origin
+from seg.recipes.start import start_weights
 from seg.registry import COMPONENTS
 from seg.transfer.component import Component, ComponentInfo, Need, Task
 
@@ -35,6 +36,11 @@ def has_labels_elsewhere(settings: Settings, origins: Sequence[Origin]) -> bool:
     return any(origin.run is not None and origin.organs == settings.organ for origin in origins)
 
 
+def refuse_start_without_needs(settings: Settings, origins: Sequence[Origin]) -> None:
+    """Raise UsageError, before any scan is read, where a component needs what no source of the settings offers."""
+    refuse_missing_needs(settings, {*met_by_start(settings, origins), "labels", "unlabelled"})
+
+
 def fitted_to_labels(settings: Settings, origins: Sequence[Origin], split: SplitPlan) -> Settings:
     """The settings, changed where no target patient is labelled: then the source's labels are learned.
 
@@ -44,7 +50,7 @@ def fitted_to_labels(settings: Settings, origins: Sequence[Origin], split: Split
     if not split.train and labels_elsewhere:
         settings = _taught_by_source(settings)
     elsewhere: set[Need] = {"labels"} if labels_elsewhere else set()
-    refuse_missing_needs(settings, met_needs(origins, split) | elsewhere)
+    refuse_missing_needs(settings, met_needs(settings, origins, split) | elsewhere)
     return settings
 
 
@@ -63,11 +69,16 @@ def make_components(settings: Settings, task: Task) -> list[Component]:
     ]
 
 
-def met_needs(origins: Sequence[Origin], split: SplitPlan) -> frozenset[Need]:
+def met_needs(settings: Settings, origins: Sequence[Origin], split: SplitPlan) -> frozenset[Need]:
     """What sources and patients offer to components."""
+    offered: dict[Need, bool] = {"labels": bool(split.train), "unlabelled": bool(split.unlabelled)}
+    return met_by_start(settings, origins) | {need for need, there in offered.items() if there}
+
+
+def met_by_start(settings: Settings, origins: Sequence[Origin]) -> frozenset[Need]:
+    """What sources and published weights offer to components; `auto` may come to nothing still."""
     offered: dict[Need, bool] = {
-        "labels": bool(split.train),
-        "unlabelled": bool(split.unlabelled),
+        "weights": any(origin.file for origin in origins) or start_weights(settings, origins) != "none",
         "source model": any(origin.file is not None for origin in origins),
         "source scans": any(origin.run is not None and origin.organs for origin in origins),
     }
@@ -81,7 +92,7 @@ def refuse_missing_needs(settings: Settings, met: Collection[Need]) -> None:
             if need not in met:
                 what, fix = _NEEDED[need]
                 raise UsageError(
-                    found=f"no {what} for {name}", expected=f"{what}: {info.title.lower()} needs them",
+                    found=f"no {what} for {name}", expected=f"{what}, which {name} ({info.title}) needs",
                     fix=f"{fix}; or choose another strategy (seg list strategies)", code="missing-need",
                 )  # fmt: skip
 
@@ -89,6 +100,7 @@ def refuse_missing_needs(settings: Settings, met: Collection[Need]) -> None:
 _NEEDED: dict[Need, tuple[str, str]] = {
     "labels": ("labelled training patients", "label some, raise data.labelled, or use a source of the same organ"),
     "unlabelled": ("unlabelled target scans", "add scans without labels, or keep some back with data.labelled"),
+    "weights": ("weights that a model learned", "name a source: --from liver, a weight file or --from imagenet"),
     "source model": ("source model", "name a run or a weight file: --from liver"),
     "source scans": ("scans of a source", "name a run of this program as source: --from liver"),
 }

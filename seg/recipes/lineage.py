@@ -55,7 +55,7 @@ def lineage_of(training: Training, origins: Sequence[Origin]) -> dict[str, Any]:
         "sha256": start.sha256,
         "tensors": dict(Counter(row.status for row in start.rows)),
         "words": [named(word) for word in settings.transfer.source],
-        "sources": [_link(origin.run) for origin in origins if origin.run is not None],
+        "sources": [_link(origin.run, origin.file or origin.run.model) for origin in origins if origin.run is not None],
         "parts": [asdict(row) for row in transfer_table(in_first_mode(training), start, training.groups)],
     }
 
@@ -65,14 +65,14 @@ def named(word: str) -> str:
     return Path(word).name or word
 
 
-def _link(run: Run) -> dict[str, Any]:
-    """One source run with everything that was before it."""
+def _link(run: Run, file: Path) -> dict[str, Any]:
+    """One source run, of whose files this one was taken, with everything that was before it."""
     manifest = run.manifest()
     return {
         "run": run.folder.resolve().name,
         "organs": list(manifest.organs),
         "strategy": list(run.settings().strategy),
-        "model_sha256": file_sha256(run.model),
+        "model_sha256": file_sha256(file),
         "validation_dice": manifest.results.get("validation_dice"),
         "test_dice": _test_dice(run.evaluation()),
         "source": source_name(manifest.lineage),

@@ -47,8 +47,7 @@ def pretrain(
         torch.set_num_threads(settings.train.threads)
     refuse_other_routes(settings)
     refuse_lone_pixel(settings)
-    if resume is None:
-        require_weights(settings.model)
+    require_weights(settings.model)
 
     settings = with_window(with_knobs(settings))
     checked = check_scans(settings, stages, None if resume is None else resume.folder / "split.json")

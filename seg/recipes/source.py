@@ -8,6 +8,7 @@ from seg.config import Settings
 from seg.errors import CheckpointError, UsageError
 from seg.models.network import SegNetwork, build_network
 from seg.models.weight_files import PICKLED, SAFE
+from seg.recipes.source_folder import no_run_in
 from seg.recipes.trained import load_run_weights, read_plan
 from seg.runs import Run, find_run
 from seg.transfer.component import Source
@@ -22,7 +23,7 @@ class Origin:
 
     word: str
     run: Run | None = None
-    """The run, where it is one."""
+    """The run, where it is one or one of its files."""
     file: Path | None = None
     """The weights: the run's model, or a file of any origin; None for `imagenet` and `none`."""
 
@@ -30,6 +31,13 @@ class Origin:
     def organs(self) -> tuple[str, ...]:
         """What the source's heads predict."""
         return () if self.run is None else self.run.manifest().organs
+
+    @property
+    def place(self) -> str:
+        """What finds the same source again: the run's folder where its model is meant, else the file or the word."""
+        if self.file is None:
+            return self.word
+        return str((self.run.folder if self.run is not None and self.file == self.run.model else self.file).absolute())
 
 
 def find_origin(word: str, runs: Path) -> Origin:
@@ -46,8 +54,8 @@ def find_origin(word: str, runs: Path) -> Origin:
                 found="no such file", expected="a file of weights", fix="correct the source's path", path=path,
                 code="weights-missing",
             )  # fmt: skip
-        return Origin(word, file=path)
-    run = find_run(word, runs)
+        return Origin(word, run_of(path), path)
+    run = _find_run(word, path, runs)
     state = run.manifest().state
     if state != "finished" or not run.model.is_file():
         raise CheckpointError(
@@ -56,6 +64,27 @@ def find_origin(word: str, runs: Path) -> Origin:
             code="source-unfinished",
         )  # fmt: skip
     return Origin(word, run, run.model)
+
+
+def _find_run(word: str, path: Path, runs: Path) -> Run:
+    try:
+        return find_run(word, runs)
+    except CheckpointError:
+        if path.is_dir() and not (path / "manifest.json").exists():
+            raise no_run_in(path) from None
+        raise
+
+
+def run_of(file: Path) -> Run | None:
+    """The run that wrote a file of weights and still holds it, finished or not; None for a file of any other origin."""
+    run = Run(file.parent)
+    if file.name not in {own.name for own in (run.model, run.last, run.student)}:
+        return None
+    try:
+        run.manifest()
+    except CheckpointError:
+        return None
+    return run
 
 
 def find_origins(settings: Settings) -> tuple[Origin, ...]:
@@ -74,14 +103,14 @@ def find_origins(settings: Settings) -> tuple[Origin, ...]:
 
 def source_model(origins: Sequence[Origin]) -> Source | None:
     """The first source as a model that segments; None where it is not one of our runs."""
-    run = origins[0].run if origins else None
-    if run is None:
+    run, file = (origins[0].run, origins[0].file) if origins else (None, None)
+    if run is None or file is None:
         return None
 
     def load() -> SegNetwork:
         plan, model = read_plan(run), run.settings().model.model_copy(update={"weights": "none"})
         network, _ = build_network(model, max(1, len(plan.organs)), plan.input_channels)
-        load_run_weights(network, run)
+        load_run_weights(network, run, file)
         return network.eval().requires_grad_(False)
 
     return Source(run.manifest().organs, load)

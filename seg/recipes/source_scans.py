@@ -40,9 +40,9 @@ def _checked_source(run: Run, own: Settings, progress: Stage) -> Checked:
 
 def _cases_of(run: Run, plan: Plan, settings: Settings, progress: Stage) -> list[PreparedCase]:
     own, theirs = run.settings(), read_plan(run)
-    if theirs.input_channels != plan.input_channels:
+    if len(theirs.intensities) != len(plan.intensities):
         raise UsageError(
-            found=f"source scans of {theirs.input_channels} input channels, target scans of {plan.input_channels}",
+            found=f"source scans of {len(theirs.intensities)} channels, target scans of {len(plan.intensities)}",
             expected="scans that one network can read", fix="use a strategy that needs no source scans",
             code="source-channels",
         )  # fmt: skip

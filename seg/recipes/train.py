@@ -11,7 +11,7 @@ from seg.data.cache import PreparedCase
 from seg.data.order import SliceOrder
 from seg.errors import UsageError
 from seg.models.network import SegNetwork
-from seg.models.weights import WeightReport, require_weights
+from seg.models.weights import WeightReport
 from seg.overrides import load_organ
 from seg.recipes.bookkeeping import note_failure, note_finish, note_start, note_training, refuse_other_data
 from seg.recipes.components import (
@@ -19,6 +19,7 @@ from seg.recipes.components import (
     has_labels_elsewhere,
     make_components,
     needs_source_scans,
+    refuse_start_without_needs,
     with_knobs,
 )
 from seg.recipes.dry_run import print_plan
@@ -30,7 +31,7 @@ from seg.recipes.route import Route, note_route
 from seg.recipes.source import Origin, find_origins, source_model
 from seg.recipes.source_scans import source_cases
 from seg.recipes.stages import console_stages
-from seg.recipes.start import start_network
+from seg.recipes.start import refuse_bad_start, start_network
 from seg.recipes.trained import load_trained
 from seg.recipes.written import write_label_table
 from seg.runs import Run, create_run, locked, remove_leftovers
@@ -60,8 +61,8 @@ def train(
     for refuse in (refuse_way, refuse_mirrored_pairs, refuse_lone_pixel):
         refuse(settings)
     settings, origins = with_knobs(settings), find_origins(settings)
-    if resume is None and not any(origin.file for origin in origins):
-        require_weights(settings.model)
+    for refuse_start in (refuse_bad_start, refuse_start_without_needs):
+        refuse_start(settings, origins)
 
     if checked is None:
         split = None if resume is None else resume.folder / "split.json"

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -57,10 +58,13 @@ def load_trained(run: Run, settings: Settings) -> Trained:
     )
 
 
-def load_run_weights(network: SegNetwork, run: Run) -> None:
-    """Every tensor of the run's best model into the network; CheckpointError where one does not fit or changed."""
-    file = read_weight_file(run.model)
-    expected = run.manifest().results.get("model_sha256")
+def load_run_weights(network: SegNetwork, run: Run, path: Path | None = None) -> None:
+    """Every tensor of the run's best model, or of its file `path`, into the network.
+
+    Raises CheckpointError where one does not fit, or the model changed.
+    """
+    file = read_weight_file(path or run.model)
+    expected = run.manifest().results.get("model_sha256") if path in (None, run.model) else None
     if expected not in (None, file.sha256):
         raise CheckpointError(
             found=f"sha256 {file.sha256[:12]}...", expected=f"{expected[:12]}..., as the manifest says",
@@ -71,7 +75,7 @@ def load_run_weights(network: SegNetwork, run: Run) -> None:
     except RuntimeError as error:
         raise CheckpointError(
             found=" ".join(str(error).split())[:300], expected="the weights of this run's network",
-            fix="train again; config.yaml and model.safetensors do not belong together", path=run.model,
+            fix="train again; config.yaml and the file do not belong together", path=path or run.model,
             code="weights-do-not-fit",
         ) from None  # fmt: skip
 

@@ -5,6 +5,7 @@ from rich.console import Console
 from seg.config import Settings
 from seg.errors import UsageError
 from seg.recipes.source import find_origins
+from seg.recipes.start import refuse_two_starts
 from seg.recipes.train import train
 from seg.recipes.via import refuse_bad_way, transfer_via
 from seg.runs import Run
@@ -27,9 +28,8 @@ def transfer(settings: Settings, *, dry_run: bool = False, console: Console | No
 
 
 def with_found_sources(settings: Settings) -> Settings:
-    """The settings with every source written as the folder or file it was found at."""
-    places = tuple(
-        origin.word if origin.file is None else str((origin.run.folder if origin.run else origin.file).absolute())
-        for origin in find_origins(settings)
-    )
+    """The settings with every source written as the folder or file it was found at; UsageError for two starts."""
+    origins = find_origins(settings)
+    refuse_two_starts(settings, origins)
+    places = tuple(origin.place for origin in origins)
     return settings.model_copy(update={"transfer": settings.transfer.model_copy(update={"source": places})})

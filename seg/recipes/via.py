@@ -7,7 +7,6 @@ from rich.console import Console
 
 from seg.config import Settings
 from seg.errors import UsageError
-from seg.models.weights import require_weights
 from seg.overrides import load_organ
 from seg.recipes.components import met_needs, refuse_missing_needs, with_knobs
 from seg.recipes.earlier import find_earlier
@@ -18,9 +17,14 @@ from seg.recipes.probe import Probes, probe_folds
 from seg.recipes.route import Hop, Route
 from seg.recipes.source import find_origin, find_origins
 from seg.recipes.stages import console_stages
+from seg.recipes.start import refuse_bad_start
 from seg.recipes.train import refuse_lone_pixel, refuse_mirrored_pairs, train
 from seg.runs import Run
 from seg.train.interrupt import Interrupted
+from seg.transfer.component import Need
+
+_OF_A_MODEL: tuple[Need, ...] = ("weights", "source model", "source scans")
+"""What every organ that was trained on the way offers."""
 
 
 @dataclass
@@ -75,12 +79,11 @@ def plan_way(settings: Settings, console: Console) -> Way:
     refuse_taken_name(settings)
     refuse_mirrored_pairs(settings)
     refuse_lone_pixel(settings)
-    if not any(origin.file for origin in origins):
-        require_weights(settings.model)
+    refuse_bad_start(settings, origins)
     target = check_and_split(settings, stages)
     planned = plan_hops(settings, target, stages)
     # A hop that is kept is a model with scans of its own, whatever the first source is.
-    refuse_missing_needs(settings, {*met_needs(origins, target.split), "source model", "source scans"})
+    refuse_missing_needs(settings, {*met_needs(settings, origins, target.split), *_OF_A_MODEL})
     probes = Probes(settings, probe_folds(target), console)
     return Way(settings, target, planned, probes, console, settings.transfer.source)
 

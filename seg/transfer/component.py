@@ -19,10 +19,11 @@ from seg.data.dataset import Batch
 from seg.data.plan import Plan
 from seg.models.network import Output, SegNetwork
 from seg.models.norms import statistics_held
+from seg.models.sharing import ALONE, OwnPasses, Sharing, WholeOutput, over_rows
 from seg.models.weights import WeightReport
 
 Level = Literal["structure", "feature", "parameter", "instance", "relation", "none"]
-Need = Literal["labels", "unlabelled", "source model", "source scans"]
+Need = Literal["labels", "unlabelled", "weights", "source model", "source scans"]
 
 
 @dataclass(frozen=True)
@@ -47,16 +48,19 @@ class Forward:
         progress: float = 0.0,
         components: Sequence["Component"] = (),
         teacher: SegNetwork | None = None,
+        sharing: Sharing = ALONE,
     ) -> None:
         """`batches` are on the network's device already; `progress` is the share of the steps that is done.
 
-        `components` are asked what is taught; `teacher` is the averaged network, in evaluation mode.
+        `components` are asked what is taught; `teacher` is the averaged network, in evaluation mode. Batches and
+        outputs are whole, however many processes share the passes.
         """
         self.network = network
         self.batches = batches
         self.progress = progress
         self.teacher = teacher
         self._components = components
+        self._sharing, self._passes = sharing, OwnPasses(sharing)
         self._outputs: dict[str, Output] = {}
         self._taught: dict[str, Taught | None] = {}
 
@@ -92,11 +96,21 @@ class Forward:
                 weights = own if weights is None else weights * own
         return weights
 
+    def over_rows(self, function: Callable[[Tensor], Tensor], rows: Tensor) -> Tensor:
+        """`function(rows)` by parts: with several processes, each computes some of the rows, and all get all.
+
+        For passes beside `output` that are worth it; `function` must treat every row alike, as networks do.
+        """
+        return over_rows(self._passes, self._sharing, function, rows)
+
     def _pass(self, batch: Batch) -> Output:
-        if batch.features is None:
-            found: Output = self.network(batch.images)
-            return found
-        return self.network.read([_computable(feature) for feature in batch.features])
+        own = self._sharing.own(len(batch.images))
+        with self._passes.one(batch.images.device):
+            if batch.features is None:
+                found: Output = self.network(batch.images[own])
+            else:
+                found = self.network.read([_computable(feature[own]) for feature in batch.features])
+        return found if self._sharing.count == 1 else WholeOutput(found, self._sharing)
 
 
 def _computable(feature: Tensor) -> Tensor:

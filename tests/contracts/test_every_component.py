@@ -14,7 +14,13 @@ from seg.data.splits import SplitPlan
 from seg.data.streams import Batches
 from seg.errors import UsageError
 from seg.overrides import config_names, load_named, resolve
-from seg.recipes.components import component_infos, fitted_to_labels, needs_source_scans, with_knobs
+from seg.recipes.components import (
+    component_infos,
+    fitted_to_labels,
+    needs_source_scans,
+    refuse_start_without_needs,
+    with_knobs,
+)
 from seg.recipes.prepare import _quiet, check_and_split, prepare_checked
 from seg.recipes.source import Origin, find_origins
 from seg.recipes.source_scans import source_cases
@@ -22,8 +28,9 @@ from seg.recipes.start import start_network
 from seg.recipes.train import make_training, train
 from seg.registry import COMPONENTS
 from seg.runs import Run
+from seg.train.checkpoint import save_checkpoint
 from seg.train.loop import take_step, training_batches
-from seg.train.saved import restore, save
+from seg.train.saved import moment, restore
 from seg.train.training import Progress, Training
 
 STRATEGIES = config_names("strategy")
@@ -138,7 +145,7 @@ def test_a_resumed_training_takes_the_next_step_alike(start, strategy, tmp_path)
     batches = _batches(one, range(3))
     for step in range(2):
         take_step(one, batches[step], step)
-    save(one, run, Progress(STEPS, step=2))
+    save_checkpoint(run.checkpoints, moment(one, Progress(STEPS, step=2)))
     first = take_step(one, batches[2], 2)
 
     other = start(strategy)
@@ -171,6 +178,7 @@ def _lacking(need: str) -> tuple[tuple[Origin, ...], SplitPlan]:
     return {
         "labels": (run, _split(0, 3)),
         "unlabelled": (run, _split(3, 0)),
+        "weights": ((Origin("none"),), _split(3, 3)),
         "source model": ((Origin("imagenet"),), _split(3, 3)),
         "source scans": ((Origin("file", None, Path("file.safetensors")),), _split(3, 3)),
     }[need]
@@ -193,5 +201,8 @@ def test_a_missing_need_is_refused_before_anything_runs(strategy, need, monkeypa
     with pytest.raises(UsageError) as refused:
         fitted_to_labels(_settings(strategy), origins, split)
     assert refused.value.code == "missing-need"
-    told = {"labels": "labelled", "unlabelled": "unlabelled", "source model": "model", "source scans": "scans"}[need]
+    told = {"labels": "labelled", "source model": "model", "source scans": "scans"}.get(need, need)
     assert told in refused.value.found
+    if need not in ("labels", "unlabelled"):
+        with pytest.raises(UsageError, match=told):
+            refuse_start_without_needs(_settings(strategy), origins)

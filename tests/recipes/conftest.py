@@ -1,4 +1,5 @@
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -22,6 +23,21 @@ def finished(phantoms: Path, cache: Path, tmp_path_factory: pytest.TempPathFacto
     run = train(resolve(words), console=Console(quiet=True))
     assert run is not None
     return run
+
+
+@pytest.fixture
+def copy_run() -> Callable[..., Run]:
+    """Makes a run that shares the files of another and has a manifest of its own, with some fields changed."""
+
+    def made(run: Run, folder: Path, **changes: object) -> Run:
+        folder.mkdir(parents=True)
+        for name in ("config.yaml", "plan.json", "split.json", "model.safetensors", "last.safetensors"):
+            (folder / name).symlink_to(run.folder / name)
+        copy = Run(folder)
+        copy.write_manifest(replace(run.manifest(), **changes))
+        return copy
+
+    return made
 
 
 @pytest.fixture(scope="session")
