@@ -8,7 +8,7 @@ from pydantic import ValidationError
 from seg.config import Section, Settings
 from seg.errors import UsageError, nearest
 from seg.registry import COMPONENTS
-from seg.schema import as_text
+from seg.schema import as_text, expected_of, shown
 
 Tree = dict[str, Any]
 Kind = TypeVar("Kind", bound=Section)
@@ -53,12 +53,22 @@ def component_settings(kind: type[Kind], name: str, knobs: Mapping[str, Any]) ->
         return kind.model_validate(knobs)
     except ValidationError as error:
         problem = error.errors()[0]
-        told = f"{name}.{'.'.join(str(part) for part in problem['loc'][:1])}"
-        unknown = problem["type"] == "extra_forbidden"
+        knob = ".".join(str(part) for part in problem["loc"][:1])
+        told = f"{name}.{knob}".removesuffix(".")
+        if problem["type"] == "extra_forbidden":
+            raise UsageError(
+                found=f"unknown setting {told!r}", expected=f"one of {', '.join(known) or 'no settings at all'}",
+                fix=f"correct its name.{nearest(told, known)}", code="unknown-setting",
+            ) from None  # fmt: skip
+        own_words = problem["msg"].removeprefix("Value error, ")
+        typed = knob in kind.model_fields and problem["type"] != "value_error"
+        wanted = expected_of(kind.model_fields[knob]) if typed else own_words.removeprefix("Input should be ")
         raise UsageError(
-            found=f"unknown setting {told!r}" if unknown else f"{told}={as_text(problem['input'])}",
-            expected=f"one of {', '.join(known) or 'no settings at all'}" if unknown
-            else problem["msg"].removeprefix("Value error, ").removeprefix("Input should be "),
-            fix=f"correct it.{nearest(told, known) if unknown else ''}",
-            code="unknown-setting" if unknown else "bad-value",
+            found=f"{told}={as_text(problem['input'])}", expected=wanted,
+            fix=f"give {told} such a value{_default_of(kind, knob)}", code="bad-value",
         ) from None  # fmt: skip
+
+
+def _default_of(kind: type[Section], knob: str) -> str:
+    field = kind.model_fields.get(knob)
+    return "" if field is None else f", or leave it out: {shown(field.get_default())} is the default"

@@ -78,7 +78,12 @@ def allowed_words(name: str) -> tuple[str, ...]:
 def expected(name: str) -> str:
     """What a setting can be, such as `a whole number, at least 1, or null`; empty for an unknown name."""
     found = next((field for key, field in fields() if key == name), None)
-    return "" if found is None else _phrase(found.rebuild_annotation())
+    return "" if found is None else expected_of(found)
+
+
+def expected_of(field: FieldInfo) -> str:
+    """What the values of a field can be, in the same words."""
+    return _phrase(field.rebuild_annotation())
 
 
 def _phrase(annotation: Any) -> str:
