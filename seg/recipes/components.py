@@ -87,13 +87,16 @@ def met_by_start(settings: Settings, origins: Sequence[Origin]) -> frozenset[Nee
 
 def refuse_missing_needs(settings: Settings, met: Collection[Need]) -> None:
     """Raise UsageError where a component needs what is not `met`."""
-    for name, info in component_infos(settings).items():
+    infos = component_infos(settings)
+    given = {need for info in infos.values() for need in info.gives}
+    for name, info in infos.items():
         for need in info.needs:
-            if need not in met:
+            if need not in met and need not in given:
                 what, fix = _NEEDED[need]
                 raise UsageError(
                     found=f"no {what} for {name}", expected=f"{what}, which {name} ({info.title}) needs",
-                    fix=f"{fix}; or choose another strategy (seg list strategies)", code="missing-need",
+                    fix=f"{fix.replace('NAME', name)}; or choose another strategy (seg list strategies)",
+                    code="missing-need",
                 )  # fmt: skip
 
 
@@ -103,5 +106,6 @@ _NEEDED: dict[Need, tuple[str, str]] = {
     "weights": ("weights that a model learned", "name a source: --from liver, a weight file or --from imagenet"),
     "source model": ("source model", "name a run or a weight file: --from liver"),
     "source scans": ("scans of a source", "name a run of this program as source: --from liver"),
+    "teacher": ("teacher", "list one: --strategy mean_teacher,NAME"),
 }
 """What a need is called, and what to do where it is not met."""

@@ -23,7 +23,7 @@ from seg.models.sharing import ALONE, OwnPasses, Sharing, WholeOutput, over_rows
 from seg.models.weights import WeightReport
 
 Level = Literal["structure", "feature", "parameter", "instance", "relation", "none"]
-Need = Literal["labels", "unlabelled", "weights", "source model", "source scans"]
+Need = Literal["labels", "unlabelled", "weights", "source model", "source scans", "teacher"]
 
 
 @dataclass(frozen=True)
@@ -63,6 +63,7 @@ class Forward:
         self._sharing, self._passes = sharing, OwnPasses(sharing)
         self._outputs: dict[str, Output] = {}
         self._taught: dict[str, Taught | None] = {}
+        self._trust: dict[str, Tensor | None] = {}
 
     @property
     def target(self) -> str:
@@ -89,12 +90,14 @@ class Forward:
 
     def trust(self, stream: str) -> Tensor | None:
         """(batch, organ or 1, y, x) weights, 0 to 1, of what is taught: the product over components; None for 1."""
-        weights: Tensor | None = None
-        for component in self._components:
-            own = component.trust(self, stream)
-            if own is not None:
-                weights = own if weights is None else weights * own
-        return weights
+        if stream not in self._trust:
+            weights: Tensor | None = None
+            for component in self._components:
+                own = component.trust(self, stream)
+                if own is not None:
+                    weights = own if weights is None else weights * own
+            self._trust[stream] = weights
+        return self._trust[stream]
 
     def over_rows(self, function: Callable[[Tensor], Tensor], rows: Tensor) -> Tensor:
         """`function(rows)` by parts: with several processes, each computes some of the rows, and all get all.
@@ -261,3 +264,5 @@ class ComponentInfo:
     """From the task and the component's own settings, an instance of `settings`."""
     settings: type[Section] = NoSettings
     """Its knobs: written `<component>.<knob>=value` on the command line."""
+    gives: tuple[Need, ...] = ()
+    """Needs of other components that it meets."""

@@ -1,5 +1,6 @@
 """Mean Teacher: the average of the student's own past weights says what it should see on unlabelled slices."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Annotated
 
@@ -98,11 +99,11 @@ class MeanTeacher(Component):
         """The teacher's opinion of the unlabelled slices, in the student's view."""
         if stream != "unlabelled" or self._weak is None or self._view is None or forward.teacher is None:
             return None
-        weak, view, teacher = self._weak, self._view, forward.teacher
+        images, view, teacher = self._weak.images, self._view, forward.teacher
         return Taught(
-            probabilities=_opinion(teacher, weak.images, view),
-            seen=view.seen(weak.images),
-            again=lambda number: _another_look(teacher, weak.images, view, number),
+            probabilities=_opinion(forward, lambda rows: teacher(rows).masks, images, view),
+            seen=view.seen(images),
+            again=lambda number: _another_look(forward, teacher, images, view, number),
         )
 
     def losses(self, forward: Forward, step: int) -> dict[str, Tensor]:
@@ -129,24 +130,27 @@ class MeanTeacher(Component):
 
 
 @torch.no_grad()
-def _opinion(teacher: SegNetwork, images: Tensor, view: StrongView) -> Tensor:
-    probabilities: Tensor = teacher(images).masks.float().sigmoid()
-    return view.warped(probabilities)
+def _opinion(forward: Forward, masks: Callable[[Tensor], Tensor], images: Tensor, view: StrongView) -> Tensor:
+    """Probabilities from the mask logits of slices, in the student's view."""
+    return view.warped(forward.over_rows(masks, images).float().sigmoid())
 
 
 @torch.no_grad()
-def _another_look(teacher: SegNetwork, images: Tensor, view: StrongView, number: int) -> Tensor:
+def _another_look(forward: Forward, teacher: SegNetwork, images: Tensor, view: StrongView, number: int) -> Tensor:
     """Random by torch's global generator, which the loop sets for every step, and the look's number."""
+
+    def masks(rows: Tensor) -> Tensor:
+        maps = teacher.encode(rows)
+        # The last ones of a plain transformer are class tokens.
+        deepest = (DPT_MAPS if teacher.plain_transformer else len(maps)) - 1
+        maps[deepest] = F.dropout2d(maps[deepest], _DROPOUT)
+        return teacher.read(maps).masks
+
     with torch.random.fork_rng(devices=[images.device] if images.is_cuda else []):
         torch.manual_seed(torch.initial_seed() + 1 + number)
         spread = images.float().std(dim=(1, 2, 3), keepdim=True)
         noise = torch.randn_like(images).clamp(-2, 2) * (_NOISE * spread).to(images)
-        maps = teacher.encode(images + noise)
-        # The last ones of a plain transformer are class tokens.
-        deepest = (DPT_MAPS if teacher.plain_transformer else len(maps)) - 1
-        maps[deepest] = F.dropout2d(maps[deepest], _DROPOUT)
-        output = teacher.read(maps)
-    return view.warped(output.masks.float().sigmoid())
+        return _opinion(forward, masks, images + noise, view)
 
 
 def _make(task: Task, settings: MeanTeacherSettings) -> MeanTeacher:
@@ -159,6 +163,7 @@ COMPONENT = ComponentInfo(
     moves="the start of both, student and teacher; then the teacher's opinion of unlabelled slices",
     learns="the student, from labels and from the teacher",
     needs=("labels", "unlabelled"),
+    gives=("teacher",),
     paper="Tarvainen & Valpola 2017, Mean teachers are better role models",
     make=_make,
     settings=MeanTeacherSettings,

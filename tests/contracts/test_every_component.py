@@ -181,6 +181,7 @@ def _lacking(need: str) -> tuple[tuple[Origin, ...], SplitPlan]:
         "weights": ((Origin("none"),), _split(3, 3)),
         "source model": ((Origin("imagenet"),), _split(3, 3)),
         "source scans": ((Origin("file", None, Path("file.safetensors")),), _split(3, 3)),
+        "teacher": (run, _split(3, 3)),
     }[need]
 
 
@@ -190,8 +191,12 @@ def _needs() -> list[tuple[str, str]]:
     return sorted(found)
 
 
-def _settings(strategy: str) -> Settings:
-    return with_knobs(resolve(["organ=pancreas", f"strategy={strategy}"]))
+def _settings(strategy: str, lacking: str = "") -> Settings:
+    """Of the strategy, without the components that meet this need of others."""
+    settings = with_knobs(resolve(["organ=pancreas", f"strategy={strategy}"]))
+    infos = component_infos(settings)
+    kept = {name: knobs for name, knobs in settings.components.items() if lacking not in infos[name].gives}
+    return settings.model_copy(update={"components": kept})
 
 
 @pytest.mark.parametrize(("strategy", "need"), _needs())
@@ -199,10 +204,10 @@ def test_a_missing_need_is_refused_before_anything_runs(strategy, need, monkeypa
     monkeypatch.setattr(Origin, "organs", ("liver",))
     origins, split = _lacking(need)
     with pytest.raises(UsageError) as refused:
-        fitted_to_labels(_settings(strategy), origins, split)
+        fitted_to_labels(_settings(strategy, need), origins, split)
     assert refused.value.code == "missing-need"
     told = {"labels": "labelled", "source model": "model", "source scans": "scans"}.get(need, need)
     assert told in refused.value.found
     if need not in ("labels", "unlabelled"):
         with pytest.raises(UsageError, match=told):
-            refuse_start_without_needs(_settings(strategy), origins)
+            refuse_start_without_needs(_settings(strategy, need), origins)
