@@ -15,6 +15,7 @@ Every sentence is built from the same facts: where, what was found, what was exp
 import difflib
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 
 class SegError(Exception):
@@ -31,9 +32,21 @@ class SegError(Exception):
         self.code = code
         super().__init__(self._sentence())
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Pickled when a process that loads data sends its error to the one that trains.
+        facts = {name: self.__dict__[name] for name in ("found", "expected", "fix", "path", "code")}
+        return _again, (type(self), facts, self.__dict__.get("__notes__", []))
+
     def _sentence(self) -> str:
         where = f"{self.path}: " if self.path else ""
         return f"{where}found {self.found}; expected {self.expected}. To do: {self.fix}"
+
+
+def _again(kind: type[SegError], facts: dict[str, str], notes: list[str]) -> SegError:
+    error = kind(**facts)
+    for note in notes:
+        error.add_note(note)
+    return error
 
 
 class UsageError(SegError):

@@ -1,4 +1,5 @@
 import inspect
+import pickle
 
 import pytest
 
@@ -33,3 +34,12 @@ def test_a_sentence_without_a_place_begins_with_what_was_found():
 def test_the_nearest_name_is_offered_only_where_one_is_near():
     assert nearest("livr", ["liver", "spleen"]) == " Did you mean 'liver'?"
     assert nearest("qqq", ["liver", "spleen"]) == ""
+
+
+@pytest.mark.parametrize("kind", CHILDREN)
+def test_an_error_survives_the_way_to_another_process(kind):
+    error = kind(found="2 axes", expected="3", fix="save it as a volume", path="a/b.nii", code="axes")
+    error.add_note("seen there")
+    again = pickle.loads(pickle.dumps(error))
+    assert (type(again), str(again), again.code, again.path) == (kind, str(error), "axes", "a/b.nii")
+    assert again.__notes__ == ["seen there"]

@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -52,6 +52,10 @@ class PreparedCase:
 
     def __len__(self) -> int:
         return int(self.image.shape[0])
+
+    def __getstate__(self) -> dict[str, Any]:
+        # A loading process opens the files itself; their content would be sent along otherwise.
+        return {field.name: self.__dict__[field.name] for field in fields(self)}
 
 
 def prepare_case(

@@ -10,6 +10,7 @@ from torch.utils.data import Dataset
 
 from seg.data.augment import Augmentation, Sample
 from seg.data.cache import PreparedCase
+from seg.data.loading_errors import slice_error
 from seg.data.order import Order
 from seg.data.prepare import stack_neighbours
 from seg.data.volume import IGNORE
@@ -29,9 +30,9 @@ class Batch:
     """Slices of one stream at one step."""
 
     images: Tensor
-    """(batch, channel, y, x) float, 0 to 1."""
+    """(batch, channel, y, x) float, 0 to 1; in half precision on the way to a GPU that computes in 16 bits."""
     masks: Tensor
-    """(batch, organ, y, x) float, 0 or 1."""
+    """(batch, organ, y, x) float, 0 or 1; bool on the way to a GPU."""
     valid: Tensor
     """(batch, 1, y, x) bool; where False, neither trained on nor scored."""
     where: tuple[str, ...]
@@ -40,10 +41,10 @@ class Batch:
     """The encoder's maps where they were made before, as `SegNetwork.encode` gives them; images are not used then."""
 
     def to(self, device: torch.device, memory_format: torch.memory_format = torch.preserve_format) -> "Batch":
-        """The batch on a device; copies from pinned memory do not block."""
+        """The batch on a device, in single precision; copies from pinned memory do not block."""
         return Batch(
-            self.images.to(device, non_blocking=True, memory_format=memory_format),
-            self.masks.to(device, non_blocking=True),
+            self.images.to(device, non_blocking=True, memory_format=memory_format).float(),
+            self.masks.to(device, non_blocking=True).float(),
             self.valid.to(device, non_blocking=True),
             self.where,
             None if self.features is None else tuple(f.to(device, non_blocking=True) for f in self.features),
@@ -70,14 +71,41 @@ class SliceDataset(Dataset[Item]):
 
     def __getitem__(self, position: int) -> Item:
         """The augmented slice at a position; the same whatever process asks."""
-        number, z = self._order.at(position)
-        case = self._cases[number]
+        case, z = self._slice(position)
         neighbours = self._neighbours if case.contiguous else 0
         image = stack_neighbours(case.image, z, neighbours, case.contiguous)
         changed = self._augmentation(Sample(image, np.asarray(case.masks[z])), (self._seed, position))
         if not case.contiguous:
             changed = Sample(np.repeat(changed.image, 2 * self._neighbours + 1, axis=0), changed.masks)
-        return Item(changed, f"{case.name}, slice {z}")
+        return Item(changed, self.where(position))
+
+    def where(self, position: int) -> str:
+        """`case, slice z` at a position; no file is touched."""
+        case, z = self._slice(position)
+        return f"{case.name}, slice {z}"
+
+    def _slice(self, position: int) -> tuple[PreparedCase, int]:
+        number, z = self._order.at(position)
+        return self._cases[number], z
+
+
+@dataclass(frozen=True)
+class Stream:
+    """Slices of one kind, and which of them a step takes."""
+
+    dataset: SliceDataset
+    batch_size: int
+
+    def positions(self, step: int) -> range:
+        """Where in the data set a step's slices stand."""
+        return range(step * self.batch_size, (step + 1) * self.batch_size)
+
+    def load(self, position: int) -> Item:
+        """The slice at a position; whatever goes wrong becomes a SegError that names it."""
+        try:
+            return self.dataset[position]
+        except Exception as error:
+            raise slice_error(error, self.dataset.where(position)) from error
 
 
 def collate(items: Sequence[Item]) -> Batch:

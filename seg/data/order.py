@@ -5,7 +5,6 @@ Nothing here depends on the number of workers or on where a run was interrupted,
 
 import math
 from collections.abc import Sequence
-from functools import lru_cache
 from typing import Protocol
 
 import numpy as np
@@ -39,7 +38,7 @@ class SliceOrder:
         shown = set(self._organ)
         self._other = [(c, z) for c, case in enumerate(cases) for z in range(len(case)) if (c, z) not in shown]
         self._drawn = len(self._other) if not self._organ else min(len(self._other), self._wanted(foreground_fraction))
-        self._epoch = lru_cache(maxsize=2)(self._draw_epoch)
+        self._epochs: dict[int, NDArray[np.int64]] = {}
 
     def _wanted(self, fraction: float) -> int:
         return len(self._other) if fraction == 0 else math.floor(len(self._organ) * (1 - fraction) / fraction)
@@ -55,6 +54,12 @@ class SliceOrder:
         number = int(self._epoch(epoch)[index])
         slices = len(self._organ)
         return self._organ[number] if number < slices else self._other[number - slices]
+
+    def _epoch(self, epoch: int) -> NDArray[np.int64]:
+        if epoch not in self._epochs:
+            # Two are kept, since a batch can reach from one into the next.
+            self._epochs = {**dict(list(self._epochs.items())[-1:]), epoch: self._draw_epoch(epoch)}
+        return self._epochs[epoch]
 
     def _draw_epoch(self, epoch: int) -> NDArray[np.int64]:
         random = np.random.default_rng((self._seed, epoch))

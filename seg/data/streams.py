@@ -3,15 +3,15 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-import torch
-from torch.utils.data import DataLoader
-
 from seg.config import Augment
+from seg.data.ahead import Ahead
 from seg.data.augment import Augmentation
 from seg.data.cache import PreparedCase
-from seg.data.dataset import Batch, Item, SliceDataset, collate
+from seg.data.dataset import Batch, SliceDataset, Stream, collate
 from seg.data.order import SliceOrder
 from seg.data.plan import Plan
+from seg.data.watched import Start, WatchedLoader
+from seg.data.worker import Work
 
 Batches = dict[str, Batch]
 """Stream name to its batch of the step."""
@@ -30,6 +30,11 @@ class StreamSettings:
     seed: int
     workers: int
     pin_memory: bool
+    worker_start: Start = "auto"
+    timeout_s: float = 300.0
+    """Longest time over one slice in a loading process."""
+    half: bool = False
+    """Images travel to a GPU in half precision, masks as bool; both are float again in `Batch.to`."""
 
 
 def make_dataset(name: str, cases: Sequence[PreparedCase], settings: StreamSettings) -> SliceDataset:
@@ -47,24 +52,32 @@ def stream_batches(
     settings: StreamSettings,
 ) -> Iterator[Batches]:
     """The batches of each step in `steps`; a step's slices and augmentation depend on (seed, step) alone."""
-    loaders = [
-        (name, iter(_loader(make_dataset(name, cases[name], settings), size, steps, settings)))
-        for name, size in batch_sizes.items()
-    ]
-    for _ in steps:
-        yield {name: next(batches) for name, batches in loaders}
+    streams = {name: Stream(make_dataset(name, cases[name], settings), size) for name, size in batch_sizes.items()}
+    if settings.workers and streams and steps:
+        yield from _by_processes(Work(streams, steps, min(settings.workers, len(steps)), settings.half), settings)
+        return
+    for step in steps:
+        batches = {name: collate(list(map(stream.load, stream.positions(step)))) for name, stream in streams.items()}
+        yield _pinned(batches) if settings.pin_memory else batches
 
 
-def _loader(dataset: SliceDataset, batch_size: int, steps: range, settings: StreamSettings) -> DataLoader[Item]:
-    # An own generator: building a loader's iterator otherwise draws from torch's global random numbers, and a resumed
-    # run would continue with other dropout masks than an uninterrupted one.
-    return DataLoader(
-        dataset,
-        batch_size=batch_size,
-        sampler=range(steps.start * batch_size, steps.stop * batch_size),
-        num_workers=settings.workers,
-        collate_fn=collate,
-        pin_memory=settings.pin_memory,
-        generator=torch.Generator().manual_seed(0),
-        prefetch_factor=4 if settings.workers else None,
-    )
+def _by_processes(work: Work, settings: StreamSettings) -> Iterator[Batches]:
+    loader = WatchedLoader(work, settings.worker_start, settings.timeout_s)
+    source = Ahead(map(_pinned if settings.pin_memory else _owned, loader), loader.stop)
+    try:
+        yield from source
+    finally:
+        source.close()
+        loader.close()
+
+
+def _owned(batches: Batches) -> Batches:
+    """A copy that stays when the loader goes on."""
+    return {
+        name: Batch(batch.images.clone(), batch.masks.float(), batch.valid.clone(), batch.where)
+        for name, batch in batches.items()
+    }
+
+
+def _pinned(batches: Batches) -> Batches:  # gpu-only
+    return {name: batch.pin_memory() for name, batch in batches.items()}

@@ -1,4 +1,5 @@
 import json
+import pickle
 from dataclasses import replace
 from pathlib import Path
 
@@ -41,6 +42,14 @@ def test_organ_slices_are_those_that_show_the_organ(scans, tmp_path: Path) -> No
     shown = [z for z in range(len(case)) if (case.masks[z] == 1).any()]
     assert list(case.organ_slices) == shown
     assert shown
+
+
+def test_a_case_goes_to_another_process_without_its_voxels(scans, tmp_path: Path) -> None:
+    case = _prepared(scans, tmp_path)
+    assert case.image.size + case.masks.size > 10_000
+    sent = pickle.dumps(case)
+    assert len(sent) < 1000
+    assert np.array_equal(pickle.loads(sent).image, case.image)
 
 
 def test_an_unlabelled_case_is_ignored_everywhere(scans, tmp_path: Path) -> None:

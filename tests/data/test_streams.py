@@ -1,3 +1,4 @@
+import multiprocessing
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,9 +9,11 @@ import torch
 from seg.config import Augment, Data, Organ
 from seg.data.cache import PreparedCase, prepare_case
 from seg.data.discover import find_data
+from seg.data.order import SliceOrder
 from seg.data.organs import organ_sources
 from seg.data.plan import Intensity, Plan
 from seg.data.streams import Batches, StreamSettings, stream_batches
+from seg.errors import DataError
 
 PLAN = Plan(("liver",), (1,), 6.0, "mm", 64, 1, (Intensity("window", -160.0, 240.0),))
 
@@ -46,7 +49,7 @@ def test_a_batch_has_images_masks_and_names(cases) -> None:
     assert all("phantom" in where and "slice" in where for where in batch.where)
 
 
-@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("workers", [1, 2, 4])
 def test_batches_do_not_depend_on_the_number_of_workers(cases, workers: int) -> None:
     assert all(map(_same, _batches(cases), _batches(cases, workers=workers)))
 
@@ -69,6 +72,50 @@ def test_another_seed_and_another_epoch_give_other_images(cases) -> None:
     assert not _same(_batches(cases, range(1))[0], _batches(cases, range(1), seed=1)[0])
     images = torch.cat([batches["labelled"].images for batches in _batches(cases, range(12))])
     assert len({image.numpy().tobytes() for image in images}) == len(images)
+
+
+def test_every_slice_of_an_epoch_is_changed_in_its_own_way_and_in_the_next_epoch_in_another(cases) -> None:
+    settings = StreamSettings(PLAN, Augment(), 0.67, 0, 0, False)
+    length = SliceOrder(cases["labelled"], 0, 0.67).epoch_length
+    batches = stream_batches(cases, {"labelled": length}, range(2), settings)
+    first, second = (batch["labelled"] for batch in batches)
+    images = [{where: image.numpy().tobytes() for where, image in zip(batch.where, batch.images, strict=True)}
+              for batch in (first, second)]  # fmt: skip
+    assert len(images[0]) == len(set(images[0].values())) == length
+    both = images[0].keys() & images[1].keys()
+    assert len(both) > length / 2
+    assert all(images[0][where] != images[1][where] for where in both)
+
+
+def test_loading_stops_in_the_middle_without_leaving_processes(cases) -> None:
+    settings = StreamSettings(PLAN, Augment(), 0.67, 0, 2, False)
+    batches = stream_batches(cases, {"labelled": 2}, range(100), settings)
+    next(batches)
+    assert len(multiprocessing.active_children()) == 2
+    batches.close()
+    assert not multiprocessing.active_children()
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_slice_that_cannot_be_read_is_named(cases, tmp_path: Path, workers: int) -> None:
+    lost = [replace(case, folder=tmp_path / case.name) for case in cases["labelled"]]
+    for case in lost:
+        case.folder.mkdir()
+        np.save(case.folder / "image.npy", np.zeros((10, 1, 64, 64), np.float16))
+    settings = StreamSettings(PLAN, Augment(), 0.67, 0, workers, False)
+    with pytest.raises(DataError, match=r"FileNotFoundError: .*masks.npy.*, while .*phantom.*, slice \d+ was loaded"):
+        list(stream_batches({"labelled": lost}, {"labelled": 2}, range(3), settings))
+
+
+def test_on_the_way_to_a_gpu_images_are_rounded_to_half_precision_and_masks_are_not(cases) -> None:
+    settings = StreamSettings(PLAN, Augment(), 0.67, 0, 1, False, half=True)
+    (half,) = stream_batches(cases, {"labelled": 4}, range(1), settings)
+    (exact,) = _batches(cases, range(1))
+    moved = half["labelled"].to(torch.device("cpu"))
+    assert half["labelled"].images.dtype == torch.float16
+    assert moved.images.dtype == moved.masks.dtype == torch.float32
+    assert torch.equal(moved.images, exact["labelled"].images.half().float())
+    assert torch.equal(moved.masks, exact["labelled"].masks)
 
 
 def test_streams_come_side_by_side_and_unlabelled_pixels_are_not_valid(cases) -> None:
