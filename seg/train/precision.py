@@ -1,5 +1,6 @@
 """Which number format a step computes in, and the optimiser step that goes with it."""
 
+import warnings
 from contextlib import AbstractContextManager
 from typing import Literal
 
@@ -45,6 +46,16 @@ def _cpu_has_bf16() -> bool:
     return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
 
 
+def set_tf32(allowed: bool) -> None:
+    """Whether a GPU may round what fp32 multiplies and convolutions read to 10 bits of fraction; for the process."""
+    with warnings.catch_warnings():
+        # Some versions of torch warn of these two. Once the newer settings are used, torch's own code that reads these
+        # two raises: `torch.backends.cudnn.flags`, and the compiler for batched multiplications.
+        warnings.simplefilter("ignore")
+        torch.backends.cudnn.allow_tf32 = allowed
+        torch.backends.cuda.matmul.allow_tf32 = allowed
+
+
 class Precision:
     """Autocast for the forward pass; scaling, clipping and the check for overflow around the optimiser step."""
 
@@ -65,24 +76,37 @@ class Precision:
         torch.autograd.backward(self._scaler.scale(loss))
 
     def step(self, optimizer: torch.optim.Optimizer) -> bool:
-        """Clip and step everything that the optimiser moves; False when the step was skipped.
+        """Clip and step everything that the optimiser moves; False when the step was skipped, with nothing moved.
 
-        It is skipped when a gradient overflowed in fp16.
-        Raises FloatingPointError, with nothing moved, when a gradient is not finite without scaling.
+        It is skipped where a gradient that was scaled for fp16 overflowed; the scale is then halved.
+        Raises FloatingPointError, with nothing moved, where no scale is to blame for a gradient that is not finite.
         """
         self._scaler.unscale_(optimizer)
         limit = self._clip_norm or float("inf")
         moved = [parameter for group in optimizer.param_groups for parameter in group["params"]]
         norm = torch.nn.utils.clip_grad_norm_(moved, limit, foreach=True)
-        finite = bool(torch.isfinite(norm))
-        if not finite and self.name != "fp16":
-            optimizer.zero_grad(set_to_none=True)
-            raise FloatingPointError("a gradient")
+        if not bool(torch.isfinite(norm)):
+            self._skip(optimizer)
+            return False
         self._scaler.step(optimizer)
         self._scaler.update()
         optimizer.zero_grad(set_to_none=True)
-        self.skipped_steps += not finite
-        return finite
+        return True
+
+    def _skip(self, optimizer: torch.optim.Optimizer) -> None:
+        optimizer.zero_grad(set_to_none=True)
+        before = self.scale
+        if before > 1:
+            # Halves it where `unscale_` met a number that is not finite.
+            self._scaler.update()
+        if self.scale == before:
+            raise FloatingPointError("a gradient")
+        self.skipped_steps += 1
+
+    @property
+    def scale(self) -> float:
+        """What the loss is multiplied by before its gradient is taken."""
+        return float(self._scaler.get_scale())
 
     def state(self) -> dict[str, float]:
         """What a resume must restore."""

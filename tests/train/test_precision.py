@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from seg.errors import UsageError
-from seg.train.precision import Precision, choose_device, choose_precision
+from seg.train.precision import Precision, choose_device, choose_precision, set_tf32
 
 CPU = torch.device("cpu")
 
@@ -46,6 +46,58 @@ def test_an_overflow_in_fp16_skips_the_step_halves_the_scale_and_is_counted() ->
     precision.backward(network.weight.sum())
     assert precision.step(optimizer)
     assert not torch.equal(network.weight, before)
+
+
+def test_a_gradient_that_no_scale_makes_finite_is_an_error_in_fp16_too() -> None:
+    network, optimizer = _network()
+    precision = Precision("fp16", CPU, None)
+    while precision.scale > 1:
+        precision.backward((network.weight * float("nan")).sum())
+        assert not precision.step(optimizer)
+    assert precision.skipped_steps == 16
+    precision.backward((network.weight * float("nan")).sum())
+    with pytest.raises(FloatingPointError):
+        precision.step(optimizer)
+    assert (precision.scale, precision.skipped_steps) == (1.0, 16)
+
+
+def test_a_norm_that_overflows_without_its_gradients_is_no_fault_of_the_scale() -> None:
+    network, optimizer = _network()
+    precision = Precision("fp16", CPU, clip_norm=1.0)
+    precision.backward((network.weight * 1e30).sum())
+    with pytest.raises(FloatingPointError):
+        precision.step(optimizer)
+    assert precision.skipped_steps == 0
+
+
+@pytest.mark.parametrize("fused", [False, True])
+def test_the_scale_changes_no_step(fused: bool) -> None:
+    weights = []
+    for name in ("fp32", "fp16"):
+        network = torch.nn.Linear(3, 1)
+        with torch.no_grad():
+            network.weight.fill_(0.5)
+        optimizer = torch.optim.AdamW(network.parameters(), lr=0.1, fused=fused)
+        precision = Precision(name, CPU, clip_norm=1.0)
+        for _ in range(3):
+            precision.backward((network.weight * torch.tensor([1.0, 2.0, 4.0])).sum())
+            assert precision.step(optimizer)
+        weights.append(network.weight.detach())
+    # A power of two scales without rounding.
+    assert torch.equal(*weights)
+
+
+@pytest.mark.parametrize("allowed", [True, False])
+def test_tf32_is_what_the_setting_says_for_multiplications_and_convolutions(allowed: bool) -> None:
+    before = torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32
+    try:
+        set_tf32(allowed)
+        assert torch.backends.cudnn.allow_tf32 is allowed
+        assert torch.backends.cuda.matmul.allow_tf32 is allowed
+        with torch.backends.cudnn.flags(allow_tf32=False):
+            assert not torch.backends.cudnn.allow_tf32
+    finally:
+        torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32 = before
 
 
 def test_the_scaler_goes_on_where_it_was_saved() -> None:
