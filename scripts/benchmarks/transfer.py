@@ -58,6 +58,11 @@ ARMS = {
     "pixel_adaptation": Arm("liver", "pixel_adaptation"),
     "restoration": Arm("liver", "finetune,restoration"),
     "pretrain": Arm("pretrain", "finetune"),
+    "via": Arm("weights", "finetune", ("transfer.via=liver", "transfer.via_steps=400", "transfer.probe_steps=50")),
+    "mean_teacher": Arm("liver", "mean_teacher"),
+    "confidence": Arm("liver", "confidence"),
+    "uncertainty": Arm("liver", "uncertainty"),
+    "copy_paste": Arm("liver", "copy_paste"),
 }
 
 
@@ -101,6 +106,8 @@ def _arm_run(given: argparse.Namespace, name: str, labelled: int, draw: int) -> 
         f"data.labelled={labelled}", f"data.labelled_seed={draw}", f"train.seed={draw}", f"train.steps={given.steps}",
         "prepare.spacing=1.5", *arm.words,
     ]  # fmt: skip
+    if "transfer.via=liver" in arm.words:
+        target.append(f"transfer.via_roots={{liver:{given.source_data.absolute()}}}")
     return _finished(given, f"{name}-{labelled}-{draw}-{given.steps}", ["transfer", *target])
 
 
