@@ -127,7 +127,10 @@ class CurveRow:
 
     step: int
     values: dict[str, float]
-    """`loss`, `loss/mask`, `loss/edge`, `lr`, `images_per_s`, on validation `val/dice/<organ>`, `val/dice/mean`."""
+    """`loss`, `loss/mask`, `loss/edge`, `lr`, `images_per_s`, on validation `val/dice/<organ>`, `val/dice/mean`.
+
+    With a teacher also `teacher/weight` and `teacher/distance`, on validation `val/teacher/dice`, `val/student/dice`.
+    """
 
 
 @dataclass(frozen=True)

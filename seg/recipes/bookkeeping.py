@@ -137,6 +137,7 @@ def note_training(run: Run, training: Training, progress: Progress) -> None:
         results={
             "steps": progress.step,
             "best_step": progress.best_step or progress.step,
+            "best_of": progress.best_of or next(iter(training.candidates)),
             "validation_dice": progress.best_dice if progress.best_dice >= 0 else None,
             "training_s": round(progress.elapsed_s, 1),
             "precision": training.precision.name,

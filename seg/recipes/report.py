@@ -26,6 +26,7 @@ def report(run: Run) -> Path:
         evaluation=evaluation,
         curve=run.curve_rows(),
         best_step=manifest.results.get("best_step"),
+        best_of=manifest.results.get("best_of", ""),
         pictures=load_pictures(run.folder / "pictures.npz"),
         data_facts=data_rows(manifest.data),
         notes=(*manifest.notes, *decided(manifest)),

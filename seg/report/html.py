@@ -16,6 +16,7 @@ from seg.report.page import Page
 from seg.report.restored import restored
 from seg.report.results import attention, definitions, distribution, patients, pictures
 from seg.report.section import Builder
+from seg.report.taught import taught
 from seg.report.transferred import transferred
 
 _TEMPLATES = Path(__file__).parent / "templates"
@@ -28,6 +29,7 @@ SECTIONS: tuple[Builder, ...] = (
     pictures,
     definitions,
     transferred,
+    taught,
     curves,
     data,
     origin,

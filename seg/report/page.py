@@ -87,6 +87,8 @@ class Page:
     source_curves: tuple[SourceCurve, ...] = ()
     restoration: RestorationOutcome | None = None
     """Of a pretraining, which has no masks to evaluate."""
+    best_of: str = ""
+    """Which network the weights of `best_step` are of, such as `teacher` or `student`."""
 
     def organ_title(self, organ: str) -> str:
         """What the page calls that organ."""

@@ -26,6 +26,7 @@ CHAIN = (
     Ancestor("spleen-1", ("spleen",), ("supervised",), 0.8765, (("spleen", 0.8712),), "a" * 64),
     Ancestor("liver-2", ("liver",), ("finetune", "l2sp"), 0.5, (("liver", 0.40744),), "b" * 64),
 )
+DICE = {"val/teacher/dice": 0.5, "val/student/dice": 0.44}
 NAMES = ("Jane_Doe", "MeierKarl", "Zoe_Quinn")
 
 
@@ -70,9 +71,10 @@ def restoration() -> RestorationOutcome:
 @pytest.fixture
 def page(evaluation: Evaluation, picture: Picture, restoration: RestorationOutcome) -> Page:
     curve = tuple(
-        CurveRow(step, {"loss": 1 / step, "loss/edge": 0.4 / step, "lr": 1e-3, **scores})
+        CurveRow(step, {"loss": 1 / step, "loss/edge": 0.4 / step, "lr": 1e-3, **taught, **scores})
         for step in range(1, 21)
-        for scores in [{"val/dice/mean": 0.5, "val/dice/liver": 0.5} if step % 5 == 0 else {}]
+        for taught in [{"teacher/weight": step / 20, "teacher/distance": 0.1 / step, "loss/consistency": 0.3}]
+        for scores in [{"val/dice/mean": 0.5, "val/dice/liver": 0.5, **DICE} if step % 5 == 0 else {}]
     )
     return Page(
         title="Liver from slices",
@@ -80,6 +82,7 @@ def page(evaluation: Evaluation, picture: Picture, restoration: RestorationOutco
         evaluation=evaluation,
         curve=curve,
         best_step=15,
+        best_of="teacher",
         pictures=(picture,),
         restoration=restoration,
         data_facts=(("Spacing", "0.8 mm"),),
