@@ -24,9 +24,9 @@ def atomic_file(path: Path) -> Iterator[Path]:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield temporary
-        _sync(temporary)
+        sync(temporary)
         os.replace(temporary, path)
-        _sync(path.parent)
+        sync(path.parent)
     except OSError as error:
         raise cannot_write(path, error) from error
     finally:
@@ -35,22 +35,23 @@ def atomic_file(path: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def atomic_folder(path: Path) -> Iterator[Path]:
+def atomic_folder(path: Path, needed_bytes: int = 0) -> Iterator[Path]:
     """A temporary folder beside `path`; it becomes `path`, synced to disk, when the block ends well.
 
-    An existing `path` is replaced only after the new one is complete.
+    An existing `path` is replaced only after the new one is complete. Where it cannot be written, ResourceError also
+    says how much was needed.
     """
     temporary = path.with_name(f"{TEMPORARY}{uuid.uuid4().hex[:12]}-{path.name}"[:200])
     try:
         temporary.mkdir(parents=True)
         yield temporary
         for inner in sorted(temporary.rglob("*")):
-            _sync(inner)
-        _sync(temporary)
+            sync(inner)
+        sync(temporary)
         _swap(temporary, path)
-        _sync(path.parent)
+        sync(path.parent)
     except OSError as error:
-        raise cannot_write(path, error) from error
+        raise cannot_write(path, error, needed_bytes) from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
 
@@ -78,20 +79,53 @@ def write_text(path: Path, text: str) -> None:
         temporary.write_text(text, encoding="utf-8")
 
 
-def cannot_write(path: Path, error: OSError) -> ResourceError:
+def put_link(source: Path, place: Path) -> None:
+    """Make `place` the file `source` under a second name, or a copy where the file system has no such names."""
+    with atomic_file(place) as temporary:
+        try:
+            os.link(source, temporary)
+        except OSError:
+            shutil.copyfile(source, temporary)
+
+
+def remove_folder(folder: Path) -> None:
+    """Remove a folder so that, whenever it is looked at, it is whole or not there."""
+    gone = folder.with_name(f"{TEMPORARY}old-{uuid.uuid4().hex[:12]}")
+    with suppress(OSError):
+        os.rename(folder, gone)
+    shutil.rmtree(gone, ignore_errors=True)
+
+
+def require_writable(folder: Path) -> None:
+    """Raise ResourceError where no file can be made in `folder`, or in the nearest one above that is there."""
+    existing = next(place for place in (folder, *folder.absolute().parents) if place.exists())
+    probe = existing / f"{TEMPORARY}{uuid.uuid4().hex[:12]}"
+    try:
+        probe.write_bytes(b"0")
+        sync(probe)
+    except OSError as error:
+        raise cannot_write(folder, error) from error
+    finally:
+        with suppress(OSError):
+            probe.unlink()
+
+
+def cannot_write(path: Path, error: OSError, needed_bytes: int = 0) -> ResourceError:
     """The error of a failed write, with what is free on that disk."""
     existing = next((parent for parent in (path, *path.parents) if parent.exists()), Path("/"))
     free_mb = shutil.disk_usage(existing).free / 1e6
     return ResourceError(
         found=f"{error.strerror or error} ({free_mb:.0f} MB free)",
-        expected="a folder that can be written and has room",
+        expected="a folder that can be written and has room"
+        + (f" for {needed_bytes / 1e6:.0f} MB" * bool(needed_bytes)),
         fix="free some disk or choose another folder",
         path=path,
         code="cannot-write",
     )
 
 
-def _sync(path: Path) -> None:
+def sync(path: Path) -> None:
+    """Return when a file's bytes, or a folder's names, are on the disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -1,24 +1,23 @@
 """Everything a resume needs, in one folder that is complete and verified or not there at all."""
 
 import json
-import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor
 
-from seg.atomic import atomic_folder
-from seg.digest import file_sha256, json_sha256
+from seg.atomic import atomic_folder, remove_folder
+from seg.digest import file_sha256
 from seg.errors import CheckpointError
+from seg.train.manifest import step_of, verified_manifest, write_manifest
+from seg.train.snapshot import size_bytes
+from seg.train.tensor_file import write_tensors
 
-SCHEMA = 1
-
-Tensors = dict[str, Tensor]
+KEPT = 2
+"""The newest, and the one before it in case the newest is damaged when it is needed."""
 
 
 @dataclass(frozen=True)
@@ -30,116 +29,63 @@ class Checkpoint:
     tensors: Mapping[str, Mapping[str, Tensor]]
     state: Mapping[str, Any]
     """Plain JSON."""
+    place: Path | None = None
+    """The folder it was loaded from."""
 
 
-def save_checkpoint(folder: Path, checkpoint: Checkpoint, keep: int = 1) -> Path:
-    """Write `step-*` into `folder`, verify it, and only then remove all but the newest `keep`.
+def save_checkpoint(folder: Path, checkpoint: Checkpoint, kept: int = KEPT) -> Path:
+    """Write `step-*` into `folder`, verify it, and only then remove all but the newest `kept`.
 
-    An intact one of the same step stays as it is: a step's content follows from the settings. Raises ResourceError
-    where it cannot be written; earlier checkpoints are untouched then.
+    Those of later steps go as well: the training went on from an earlier one, so they were not to be used.
+    Raises ResourceError where it cannot be written, and CheckpointError where the disk gives back other bytes than it
+    was given; earlier checkpoints are untouched then.
     """
     place = folder / f"step-{checkpoint.step:08d}"
-    if _is_intact(place):
-        return place
-    with atomic_folder(place) as temporary:
+    needed_bytes = sum(size_bytes(tensors.values()) for tensors in checkpoint.tensors.values())
+    with atomic_folder(place, needed_bytes) as temporary:
+        digests = {}
         for name, tensors in checkpoint.tensors.items():
-            save_tensors(temporary / f"{name}.safetensors", tensors)
-        (temporary / "state.json").write_text(json.dumps(checkpoint.state, allow_nan=False))
-        manifest = {"schema": SCHEMA, "step": checkpoint.step, "sha256": _digests(temporary)}
-        (temporary / "manifest.json").write_text(json.dumps({"manifest": manifest, "sha256": json_sha256(manifest)}))
-    _verify(place)
-    for old in sorted(folder.glob("step-*"))[:-keep]:
-        shutil.rmtree(old, ignore_errors=True)
+            digests[f"{name}.safetensors"] = write_tensors(temporary / f"{name}.safetensors", tensors)
+        state = temporary / "state.json"
+        state.write_text(json.dumps(checkpoint.state, allow_nan=False), encoding="utf-8")
+        write_manifest(temporary, checkpoint.step, {**digests, state.name: file_sha256(state)})
+    others = [other for other in _places(folder) if other != place]
+    earlier = [other for other in others if step_of(other) < checkpoint.step]
+    for old in [*earlier[max(kept - 1, 0) :], *(other for other in others if other not in earlier)]:
+        remove_folder(old)
     return place
 
 
-def save_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
-    """A safetensors file of contiguous CPU copies."""
-    try:
-        save_file({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}, path)
-        # The library makes files that only their owner may read; a run is shared like everything beside it.
-        path.chmod(0o644)
-    except SafetensorError as error:
-        # The library hides the system's error, which says that the disk is full.
-        raise OSError(str(error)) from error
+def load_newest(folder: Path, say: Callable[[str], None] = lambda _: None) -> Checkpoint | None:
+    """The newest checkpoint that verifies, None where there is none; CheckpointError where all are damaged.
 
-
-def load_newest(folder: Path) -> Checkpoint | None:
-    """The newest checkpoint that verifies, None where there is none; CheckpointError where all are damaged."""
-    damaged: list[CheckpointError] = []
-    for place in sorted(folder.glob("step-*"), reverse=True):
+    `say` is told which ones were passed over, and why. One of another format is never passed over: it may hold more
+    of the training than those before it.
+    """
+    skipped: list[CheckpointError] = []
+    for place in _places(folder):
         try:
-            return _load(place)
+            checkpoint = _load(place)
         except CheckpointError as error:
-            damaged.append(error)
-    if damaged:
-        raise damaged[0]
+            if error.code == "checkpoint-version":
+                raise
+            skipped.append(error)
+            continue
+        for damage in skipped:
+            say(f"Checkpoint {Path(damage.path or '').name} is damaged ({damage.found}); {place.name} is used instead.")
+        return checkpoint
+    if skipped:
+        raise skipped[0]
     return None
 
 
+def _places(folder: Path) -> list[Path]:
+    """The checkpoints of a folder, newest first by the step in their manifests; no clock is asked."""
+    return sorted(folder.glob("step-*"), key=lambda place: (step_of(place), place.name), reverse=True)
+
+
 def _load(place: Path) -> Checkpoint:
-    manifest = _verify(place)
+    manifest = verified_manifest(place)
     groups = {path.stem: load_file(path) for path in sorted(place.glob("*.safetensors"))}
-    return Checkpoint(manifest["step"], groups, json.loads((place / "state.json").read_text()))
-
-
-def _verify(place: Path) -> dict[str, Any]:
-    try:
-        signed = json.loads((place / "manifest.json").read_text())
-        manifest: dict[str, Any] = signed["manifest"]
-        intact, found = signed["sha256"] == json_sha256(manifest), _digests(place)
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise _damaged(place, f"manifest.json that cannot be understood ({error})") from None
-    if not intact:
-        raise _damaged(place, "changed bytes in manifest.json")
-    if manifest["schema"] != SCHEMA:
-        raise CheckpointError(
-            found=f"checkpoint format {manifest['schema']}", expected=f"format {SCHEMA}", path=place,
-            fix="resume it with the version of seg that wrote it (see manifest.json of the run)",
-            code="checkpoint-version",
-        )  # fmt: skip
-    wrong = [name for name, digest in manifest["sha256"].items() if found.get(name) != digest]
-    if wrong or set(found) != set(manifest["sha256"]):
-        raise _damaged(place, f"changed bytes in {', '.join(wrong) or 'the list of files'}")
-    return manifest
-
-
-def _is_intact(place: Path) -> bool:
-    try:
-        _verify(place)
-    except CheckpointError:
-        return False
-    return True
-
-
-def _damaged(place: Path, why: str) -> CheckpointError:
-    return CheckpointError(
-        found=why, expected="a checkpoint as it was written", path=place, code="checkpoint-damaged",
-        fix="remove this folder; an earlier checkpoint is used if there is one, else train again",
-    )  # fmt: skip
-
-
-def _digests(place: Path) -> dict[str, str]:
-    return {path.name: file_sha256(path) for path in sorted(place.iterdir()) if path.name != "manifest.json"}
-
-
-def optimizer_tensors(optimizer: torch.optim.Optimizer) -> Tensors:
-    """The optimiser's moments as `<parameter number>.<name>`; learning rates follow from the step and are not kept."""
-    state = optimizer.state_dict()["state"]
-    return {f"{number}.{name}": value for number, values in state.items() for name, value in values.items()}
-
-
-def load_optimizer_tensors(optimizer: torch.optim.Optimizer, tensors: Mapping[str, Tensor]) -> None:
-    """Restore what `optimizer_tensors` gave."""
-    whole = optimizer.state_dict()
-    parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
-    state: dict[int, dict[str, Tensor]] = {}
-    for key, value in tensors.items():
-        number, name = key.split(".", 1)
-        state.setdefault(int(number), {})[name] = _laid_out_like(parameters[int(number)], value)
-    optimizer.load_state_dict({**whole, "state": state})
-
-
-def _laid_out_like(parameter: Tensor, moment: Tensor) -> Tensor:
-    # The fused optimiser walks through memory, so a moment must lie there in the order of its parameter.
-    return torch.empty_like(parameter).copy_(moment) if moment.shape == parameter.shape else moment
+    state = json.loads((place / "state.json").read_text(encoding="utf-8"))
+    return Checkpoint(manifest["step"], groups, state, place)

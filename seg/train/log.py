@@ -3,6 +3,8 @@
 import json
 import time
 from collections.abc import Mapping
+from contextlib import suppress
+from itertools import takewhile
 from pathlib import Path
 from types import TracebackType
 
@@ -10,7 +12,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from torch.utils.tensorboard import SummaryWriter
 
-from seg.atomic import write_text
+from seg.atomic import cannot_write, sync, write_text
 from seg.runs import Run
 
 
@@ -21,7 +23,8 @@ class TrainingLog:
         """Rows from `start_step` on that an interrupted run had already written are dropped."""
         self._run = run
         self._keep_rows_before(start_step)
-        self._curve = run.curve.open("a", encoding="utf-8")
+        # Bytes, since only these files may be written by one thread while another one syncs them.
+        self._curve = run.curve.open("ab")
         self._text = (run.folder / "log.txt").open("a", encoding="utf-8")
         self._board = SummaryWriter(str(run.folder / "tensorboard"), purge_step=start_step + 1) if tensorboard else None
         self._console = console
@@ -40,18 +43,35 @@ class TrainingLog:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._bar.stop()
-        self._curve.close()
-        self._text.close()
-        if self._board is not None:
-            self._board.close()
+        for file in (self._curve, self._text, *([] if self._board is None else [self._board])):
+            # What a full disk left unwritten; whether that matters was said when the training was saved.
+            with suppress(OSError):
+                file.close()
 
     def row(self, step: int, values: Mapping[str, float]) -> None:
-        """Keep one row of the curve."""
-        self._curve.write(json.dumps({"step": step, "values": dict(values)}, allow_nan=False) + "\n")
-        self._curve.flush()
+        """Keep one row of the curve; while the disk is full, in memory."""
+        row = json.dumps({"step": step, "values": dict(values)}, allow_nan=False) + "\n"
+        with suppress(OSError):
+            self._curve.write(row.encode())
+            self._curve.flush()
         if self._board is not None:
+            self._draw(self._board, step, values)
+
+    def sync(self) -> None:
+        """Return when every row is on the disk; ResourceError where it cannot be."""
+        try:
+            self._curve.flush()
+            sync(self._run.curve)
+        except OSError as error:
+            raise cannot_write(self._run.curve, error) from error
+
+    def _draw(self, board: SummaryWriter, step: int, values: Mapping[str, float]) -> None:
+        try:
             for name, value in values.items():
-                self._board.add_scalar(name, value, step)
+                board.add_scalar(name, value, step)
+        except OSError as error:
+            self._board = None
+            self.say(f"TensorBoard gets no more of this training: {error}")
 
     def progress(self, step: int, facts: str) -> None:
         """Move the bar."""
@@ -65,15 +85,23 @@ class TrainingLog:
     def say(self, sentence: str) -> None:
         """A line for the console and `log.txt`."""
         self._console.print(sentence, highlight=False, markup=False, soft_wrap=True)
-        self._text.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {sentence}\n")
-        self._text.flush()
+        with suppress(OSError):
+            self._text.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {sentence}\n")
+            self._text.flush()
 
     def _keep_rows_before(self, step: int) -> None:
         path: Path = self._run.curve
         if path.exists():
-            rows = path.read_text(encoding="utf-8").splitlines(keepends=True)
-            kept = [row for row in rows if row.endswith("\n") and json.loads(row)["step"] <= step]
-            write_text(path, "".join(kept))
+            rows = path.read_text(encoding="utf-8", errors="replace").splitlines(keepends=True)
+            write_text(path, "".join(takewhile(lambda row: _is_whole(row) and json.loads(row)["step"] <= step, rows)))
+
+
+def _is_whole(row: str) -> bool:
+    """A power cut may leave half a row, or room for rows that were never written."""
+    try:
+        return row.endswith("\n") and "step" in json.loads(row)
+    except ValueError:
+        return False
 
 
 def duration(seconds: float) -> str:

@@ -12,7 +12,7 @@ from seg.errors import TrainingError
 from seg.runs import Run
 from seg.train.interrupt import Interrupt, Interrupted
 from seg.train.log import TrainingLog, duration
-from seg.train.saved import save, write_best, write_last
+from seg.train.saver import Saver
 from seg.train.schedule import set_learning_rate
 from seg.train.training import Progress, Training
 from seg.train.validate import validation_dice
@@ -28,9 +28,11 @@ def fit(training: Training, run: Run, log: TrainingLog, progress: Progress) -> P
     """Train from `progress` to the end; Interrupted, with everything saved, when a signal asked to stop.
 
     Raises TrainingError that names step, terms and cases where a loss or gradient is not finite; nothing moved then.
+    Raises ResourceError before the first step where the run's disk is too small, and at the end where the last
+    checkpoint or the weights cannot be written; in between, a checkpoint that cannot be written is only said.
     """
     clock = _Clock(progress)
-    with Interrupt() as interrupt:
+    with Interrupt() as interrupt, Saver(training, run, log, progress) as saver:
         for batches in training_batches(training, range(progress.step, training.total_steps)):
             # Looked at before a step, since a resumed run may have ended before the settings' last step.
             if progress.step >= progress.total_steps or _out_of_patience(training, log, progress):
@@ -43,15 +45,19 @@ def fit(training: Training, run: Run, log: TrainingLog, progress: Progress) -> P
             if progress.step % _LOGGED_EVERY == 0 or progress.step == 1:
                 _log_step(training, log, progress, clock, terms, rate)
             _keep_budget(training, log, progress, clock)
-            if _saving_due(training, progress):
-                if training.validation:
-                    _validate(training, run, log, progress)
+            due, leaving = _saving_due(training, progress), interrupt.requested
+            if due and training.validation:
+                _validate(training, saver, log, progress)
+            if due or leaving:
                 clock.stop(progress)
-                save(training, run, progress)
-            if interrupt.exit_code is not None:
-                _leave(training, run, log, progress, interrupt.exit_code)
-    clock.stop(progress)
-    write_last(training, run)
+                saver.save(progress)
+            if leaving:
+                break
+        clock.stop(progress)
+        saver.finish()
+        if interrupt.exit_code is not None:
+            log.say(f"Interrupted after step {progress.step}. To go on: seg train --resume {run.folder}")
+            raise Interrupted(interrupt.exit_code)
     return progress
 
 
@@ -67,17 +73,18 @@ def take_step(training: Training, batches: Batches, step: int) -> dict[str, Tens
     # Dropout draws from torch's global random numbers; tied to the step, a resumed run repeats them.
     torch.manual_seed(training.settings.train.seed * 1_000_003 + step)
     batches = {name: batch.to(training.device, layout) for name, batch in batches.items()}
-    forward = Forward(network, batches, progress, training.components, training.teacher)
+    forward = Forward(network, batches, progress, training.components, training.teacher, training.ranks)
 
     terms: dict[str, Tensor] = {}
     with precision.autocast():
         for component in training.components:
             terms.update(component.losses(forward, step))
     loss = torch.stack([term.float() for term in terms.values()]).sum()
-    if not bool(torch.isfinite(loss)):
+    if not training.ranks.everywhere(bool(torch.isfinite(loss))):
         raise _not_finite("a loss", terms, batches, step)
 
-    precision.backward(loss)
+    precision.backward(loss / training.ranks.count)
+    training.ranks.sum_gradients(parameter for group in training.groups for parameter in group.parameters)
     try:
         stepped = precision.step(training.optimizer)
     except FloatingPointError:
@@ -158,7 +165,7 @@ def _saving_due(training: Training, progress: Progress) -> bool:
     return progress.step * parts // total > (progress.step - 1) * parts // total
 
 
-def _validate(training: Training, run: Run, log: TrainingLog, progress: Progress) -> None:
+def _validate(training: Training, saver: Saver, log: TrainingLog, progress: Progress) -> None:
     scores = {
         name: validation_dice(network, training.validation, training.plan, training.inference)
         for name, network in training.candidates.items()
@@ -176,7 +183,7 @@ def _validate(training: Training, run: Run, log: TrainingLog, progress: Progress
     # Where nothing was found yet, the longer training is the better guess.
     if better or progress.best_dice == 0:
         progress.best_step, progress.best_of = progress.step, chosen
-        write_best(training, run, chosen)
+        saver.keep_best(chosen)
     of_whom = f" of the {chosen}" if apart else ""
     mark = ", the best so far" if better else ""
     log.say(f"step {progress.step} of {progress.total_steps}: validation Dice {dice['mean']:.4f}{of_whom}{mark}")
@@ -188,13 +195,6 @@ def _out_of_patience(training: Training, log: TrainingLog, progress: Progress) -
         return False
     log.say(f"Stopped early: {patience} validations without a better one.")
     return True
-
-
-def _leave(training: Training, run: Run, log: TrainingLog, progress: Progress, exit_code: int) -> None:
-    save(training, run, progress)
-    write_last(training, run)
-    log.say(f"Interrupted after step {progress.step}. To go on: seg train --resume {run.folder}")
-    raise Interrupted(exit_code)
 
 
 def _not_finite(what: str, terms: dict[str, Tensor], batches: Batches, step: int) -> TrainingError:

@@ -1,25 +1,23 @@
 """What of a training is kept on disk: checkpoints to go on from, best and last weights to predict with."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from torch import Tensor
 
-from seg.atomic import atomic_file
+from seg.atomic import atomic_file, put_link
 from seg.errors import CheckpointError
 from seg.runs import Run
-from seg.train.checkpoint import (
-    Checkpoint,
-    load_newest,
-    load_optimizer_tensors,
-    optimizer_tensors,
-    save_checkpoint,
-    save_tensors,
-)
+from seg.train.checkpoint import Checkpoint, load_newest
+from seg.train.moments import load_optimizer_tensors, optimizer_tensors
+from seg.train.tensor_file import write_tensors
 from seg.train.training import Progress, Training
 
+BEST = "best"
+"""The tensor group of the best weights so far, as a plain network of the settings can load them."""
 
-def save(training: Training, run: Run, progress: Progress) -> None:
-    """Write a checkpoint of everything a resume needs."""
+
+def moment(training: Training, progress: Progress) -> Checkpoint:
+    """Everything that a resume needs, except for the best weights; the tensors are the training's own, no copies."""
     tensors: dict[str, Mapping[str, Tensor]] = {
         "network": training.network.state_dict(),
         "optimizer": optimizer_tensors(training.optimizer),
@@ -30,12 +28,16 @@ def save(training: Training, run: Run, progress: Progress) -> None:
         if state := component.state_dict():
             tensors[f"component-{number}"] = state
     numbers = {"progress": progress.state(), "precision": training.precision.state()}
-    save_checkpoint(run.checkpoints, Checkpoint(progress.step, tensors, numbers))
+    return Checkpoint(progress.step, tensors, numbers)
 
 
-def restore(training: Training, run: Run, progress: Progress) -> Progress:
-    """Load the newest checkpoint that verifies into the training; `progress` unchanged where there is none."""
-    checkpoint = load_newest(run.checkpoints)
+def restore(training: Training, run: Run, progress: Progress, say: Callable[[str], None] = lambda _: None) -> Progress:
+    """Load the newest checkpoint that verifies into the training; `progress` unchanged where there is none.
+
+    The run's model becomes the best one of that moment again, since a training that goes on elsewhere than it went
+    before may never come to a later one. `say` is told of damaged checkpoints.
+    """
+    checkpoint = load_newest(run.checkpoints, say)
     if checkpoint is None:
         return progress
     tensors = checkpoint.tensors
@@ -44,7 +46,7 @@ def restore(training: Training, run: Run, progress: Progress) -> Progress:
         load_optimizer_tensors(training.optimizer, tensors["optimizer"])
         if training.ema is not None:
             training.ema.load_state_dict(tensors["ema"])
-    except (KeyError, RuntimeError) as error:
+    except (KeyError, IndexError, RuntimeError) as error:
         raise CheckpointError(
             found=str(error).splitlines()[0], expected="a checkpoint of these settings", code="checkpoint-settings",
             fix="resume with the settings the run was started with", path=run.checkpoints,
@@ -52,15 +54,11 @@ def restore(training: Training, run: Run, progress: Progress) -> Progress:
     for number, component in enumerate(training.components):
         component.load_state_dict(tensors.get(f"component-{number}", {}))
     training.precision.load_state(checkpoint.state["precision"])
+    if BEST in tensors and checkpoint.place is not None:
+        put_link(checkpoint.place / f"{BEST}.safetensors", run.model)
     saved = Progress(**checkpoint.state["progress"])
     training.set_length(saved.total_steps)
     return saved
-
-
-def write_best(training: Training, run: Run, candidate: str = "") -> None:
-    """Keep the weights of that candidate, else the predicting ones, as the run's model."""
-    with atomic_file(run.model) as temporary:
-        save_tensors(temporary, training.exported(candidate))
 
 
 def write_last(training: Training, run: Run) -> None:
@@ -69,9 +67,14 @@ def write_last(training: Training, run: Run) -> None:
     Beside a teacher's, the student's are kept as well.
     """
     with atomic_file(run.last) as temporary:
-        save_tensors(temporary, training.exported())
+        write_tensors(temporary, _on_cpu(training.exported()))
     if training.teaches:
         with atomic_file(run.student) as temporary:
-            save_tensors(temporary, training.exported("student"))
+            write_tensors(temporary, _on_cpu(training.exported("student")))
     if not training.validation or not run.model.exists():
-        write_best(training, run)
+        with atomic_file(run.model) as temporary:
+            write_tensors(temporary, _on_cpu(training.exported()))
+
+
+def _on_cpu(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {name: tensor.detach().cpu() for name, tensor in tensors.items()}

@@ -9,7 +9,8 @@ from seg.models.network import SegNetwork
 from seg.models.weights import WeightReport
 from seg.overrides import resolve
 from seg.runs import Run
-from seg.train.saved import restore, save
+from seg.train.checkpoint import save_checkpoint
+from seg.train.saved import moment, restore
 from seg.train.training import Progress, Training
 from seg.transfer.component import Component
 from seg.transfer.finetune import Finetune, FinetuneSettings
@@ -104,7 +105,7 @@ def test_a_run_that_stopped_while_stages_stood_still_goes_on_with_the_same_bits(
     run.folder.mkdir()
     first = in_loop(_components(), NOTHING, steps=8)
     _run(first, step, range(stopped_after))
-    save(first, run, Progress(8, stopped_after))
+    save_checkpoint(run.checkpoints, moment(first, Progress(8, stopped_after)))
     second = in_loop(_components(), NOTHING, steps=8)
     progress = restore(second, run, Progress(8))
     assert progress.step == stopped_after

@@ -16,9 +16,10 @@ from seg.models.network import SegNetwork, build_network
 from seg.models.weights import WeightReport, WeightRow
 from seg.overrides import resolve
 from seg.runs import Run
+from seg.train.checkpoint import save_checkpoint
 from seg.train.loop import take_step
 from seg.train.precision import Precision
-from seg.train.saved import restore, save, write_best
+from seg.train.saved import moment, restore, write_last
 from seg.train.training import Progress, Training
 from seg.transfer._adapters import is_factor
 from seg.transfer.component import Component, Task
@@ -237,7 +238,7 @@ def test_a_resumed_training_ends_with_the_same_bits(tmp_path: Path, words: tuple
     for step in range(2):
         take_step(halves, _batch(step), step)
     run = Run(tmp_path)
-    save(halves, run, Progress(8, step=2))
+    save_checkpoint(run.checkpoints, moment(halves, Progress(8, step=2)))
     resumed = _training(*words, knobs=knobs)
     assert restore(resumed, run, Progress(8)).step == 2
     for step in range(2, 4):
@@ -264,7 +265,7 @@ def test_the_model_that_is_kept_is_the_averaged_one_merged(tmp_path: Path) -> No
     learning, averaged = _copies(training.network), _copies(training.ema.module)
     assert not _equal(learning, averaged)
     run = Run(tmp_path)
-    write_best(training, run)
+    write_last(training, run)
     assert _equal(training.network.state_dict(), learning)
     assert _equal(training.ema.module.state_dict(), averaged)
     plain = _network()
