@@ -1,10 +1,12 @@
 """`seg pretrain`: a network that learned to restore scans nobody labelled, as the source of later transfers."""
 
 import math
+from pathlib import Path
 
 import torch
 from rich.console import Console
 
+from seg.atomic import require_writable
 from seg.config import Settings
 from seg.errors import UsageError
 from seg.models.network import build_network
@@ -48,6 +50,8 @@ def pretrain(
     refuse_other_routes(settings)
     refuse_lone_pixel(settings)
     require_weights(settings.model)
+    if not dry_run:
+        require_writable(Path(settings.runs.folder) if resume is None else resume.folder)
 
     settings = with_window(with_knobs(settings))
     checked = check_scans(settings, stages, None if resume is None else resume.folder / "split.json")
@@ -92,9 +96,12 @@ def begin(run: Run, training: Training, prepared: Prepared, *, resumed: bool) ->
 
 def run_loop(run: Run, training: Training, console: Console) -> Progress:
     """The loop from the run's newest checkpoint, or from the start where there is none."""
-    progress = restore(training, run, Progress(training.total_steps))
+    damages: list[str] = []
+    progress = restore(training, run, Progress(training.total_steps), damages.append)
     settings, cases = training.settings, training.cases["unlabelled"]
     with TrainingLog(run, progress.total_steps, progress.step, console, settings.train.tensorboard) as log:
+        for damage in damages:
+            log.say(damage)
         verb = "Restoring" if progress.step == 0 else f"Going on after step {progress.step} with"
         log.say(
             f"{verb} {len(cases)} cases, {sum(len(case) for case in cases)} slices, {progress.total_steps} steps of"

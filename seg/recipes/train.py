@@ -2,10 +2,12 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import torch
 from rich.console import Console
 
+from seg.atomic import require_writable
 from seg.config import Settings, Train
 from seg.data.cache import PreparedCase
 from seg.data.order import SliceOrder
@@ -63,6 +65,8 @@ def train(
     settings, origins = with_knobs(settings), find_origins(settings)
     for refuse_start in (refuse_bad_start, refuse_start_without_needs):
         refuse_start(settings, origins)
+    if not dry_run:
+        require_writable(Path(settings.runs.folder) if resume is None else resume.folder)
 
     if checked is None:
         split = None if resume is None else resume.folder / "split.json"
@@ -121,9 +125,12 @@ def open_run(
 
 def run_loop(run: Run, training: Training, console: Console) -> Progress:
     """The loop from the run's newest checkpoint, or from the start where there is none."""
-    progress = restore(training, run, Progress(training.total_steps))
+    damages: list[str] = []
+    progress = restore(training, run, Progress(training.total_steps), damages.append)
     settings = training.settings
     with TrainingLog(run, progress.total_steps, progress.step, console, settings.train.tensorboard) as log:
+        for damage in damages:
+            log.say(damage)
         organs = ", ".join(settings.organ)
         learned = training.cases.get("labelled") or training.cases["source"]
         slices = sum(len(case) for case in learned)
