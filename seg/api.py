@@ -68,19 +68,15 @@ def train(
             fix="leave the settings out, or start a new run with them",
             code="resume-settings",
         )
-    going_on = None if resume is None else _run(resume, runs)
-    resolved = going_on.settings() if going_on else resolved_settings(words, config, on_this_machine=True)
-    if going_on is not None and going_on.manifest().verb == "probe":
-        from seg.recipes.probe import refuse_probe
+    if resume is not None:
+        going_on = _run(resume, runs)
+        from seg.recipes import resume as resumption
 
-        refuse_probe(going_on)
-    if going_on is not None and going_on.manifest().verb == "pretrain":
-        from seg.recipes import pretrain as without_labels
-
-        return without_labels.pretrain(resolved, dry_run=dry_run, resume=going_on)
+        return resumption.resume(going_on, dry_run=dry_run)
+    resolved = resolved_settings(words, config, on_this_machine=True)
     from seg.recipes import train as recipe
 
-    return recipe.train(resolved, dry_run=dry_run, resume=going_on)
+    return recipe.train(resolved, dry_run=dry_run)
 
 
 def pretrain(given: Given = (), *, config: Sequence[AnyPath] = (), dry_run: bool = False) -> "Run | None":

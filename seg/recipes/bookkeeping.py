@@ -22,6 +22,7 @@ from seg.recipes.judge import Judged
 from seg.recipes.lineage import in_first_mode, keep_source_curves, lineage_of
 from seg.recipes.pictures import save_pictures
 from seg.recipes.prepare import Prepared
+from seg.recipes.scans_place import FROM_RUN, way_from
 from seg.recipes.source import Origin
 from seg.records import to_json
 from seg.report.tables import cases_csv
@@ -42,7 +43,7 @@ def note_start(run: Run, training: Training, prepared: Prepared, origins: Sequen
     run.write_manifest(
         dataclasses.replace(
             manifest,
-            data=data_facts(prepared),
+            data={**data_facts(prepared), FROM_RUN: way_from(run, checked.data_set.root)},
             lineage=lineage_of(training, origins),
             notes=(*weights.notes, checked.split.how, *told(prepared)),
         )

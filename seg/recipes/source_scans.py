@@ -8,6 +8,7 @@ from seg.data.cache import PreparedCase, prepare_case
 from seg.data.plan import Plan
 from seg.errors import DataError, UsageError
 from seg.recipes.prepare import Checked, Stage, cache_folder, check_and_split
+from seg.recipes.scans_place import settings_in_place
 from seg.recipes.source import Origin
 from seg.recipes.trained import read_plan
 from seg.runs import Run
@@ -29,17 +30,33 @@ def source_cases(origins: Sequence[Origin], plan: Plan, settings: Settings, prog
 
 def _checked_source(run: Run, own: Settings, progress: Stage) -> Checked:
     try:
-        return check_and_split(own, progress, run.folder / "split.json")
+        checked = check_and_split(own, progress, run.folder / "split.json")
     except DataError as error:
         raise DataError(
             found=f"the scans of the source {run.name} cannot be used: {error.found}", expected=error.expected,
-            fix=f"put them back to {own.data.root or 'the synthetic abdomen'}, as seen from the current folder; "
-            "or choose a strategy without source scans", path=error.path, code=error.code,
+            fix=f"put them back to {own.data.root or 'the synthetic abdomen'}; or choose a strategy without source"
+            " scans", path=error.path, code=error.code,
         ) from error  # fmt: skip
+    _refuse_other_scans(run, checked)
+    return checked
+
+
+def _refuse_other_scans(run: Run, checked: Checked) -> None:
+    """Scans of the same names may lie where the source's lay: those of another scanner, or the target's own."""
+    then = run.manifest().data.get("case_sha256", {})
+    now = {facts.case: facts.voxel_sha256 for facts in checked.report.facts}
+    other = sorted(case for case, content in then.items() if now.get(case, content) != content)
+    if other:
+        raise DataError(
+            found=f"{len(other)} scans that differ from those the source {run.name} was trained on "
+            f"({', '.join(other[:5])})", expected="the source's scans",
+            fix="put them back, or choose a strategy without source scans", path=checked.data_set.root,
+            code="source-data",
+        )  # fmt: skip
 
 
 def _cases_of(run: Run, plan: Plan, settings: Settings, progress: Stage) -> list[PreparedCase]:
-    own, theirs = run.settings(), read_plan(run)
+    own, theirs = settings_in_place(run), read_plan(run)
     if len(theirs.intensities) != len(plan.intensities):
         raise UsageError(
             found=f"source scans of {len(theirs.intensities)} channels, target scans of {len(plan.intensities)}",
