@@ -11,7 +11,7 @@ from seg.data.order import SliceOrder
 from seg.models.network import SegNetwork
 from seg.transfer._slice_weights import SliceWeights
 from seg.transfer._source_loss import SourceLossSettings, SourceTrained, refuse_two_weightings
-from seg.transfer.component import ComponentInfo, Task
+from seg.transfer.component import ComponentInfo, Forward, Task
 from seg.values import Fraction, Positive
 
 _DEFAULT_STEPS = 1000
@@ -52,10 +52,18 @@ class Tradaboost(SourceTrained):
         """All weights are 1."""
         super().__init__(task, settings)
         self._weights = SliceWeights(task.cases["source"])
-        self._floor = settings.floor
-        rounds = settings.rounds or expected_visits(task)
-        self.beta = 1 / (1 + math.sqrt(2 * math.log(len(self._weights.values)) / rounds))
+        self._floor, self._rounds = settings.floor, settings.rounds
+        self._set_rounds(settings.rounds or expected_visits(task, expected_steps(task)))
         self._seen: tuple[tuple[str, ...], Tensor] | None = None
+
+    def _set_rounds(self, rounds: int) -> None:
+        self.beta = 1 / (1 + math.sqrt(2 * math.log(len(self._weights.values)) / rounds))
+
+    def losses(self, forward: Forward, step: int) -> dict[str, Tensor]:
+        """As for every source that is trained on; a time budget may have shortened the training since `__init__`."""
+        if self._rounds is None and forward.progress > 0:
+            self._set_rounds(expected_visits(self._task, step / forward.progress))
+        return super().losses(forward, step)
 
     def slice_weights(self, batch: Batch) -> Tensor:
         """The slices' weights as all steps before left them."""
@@ -103,13 +111,18 @@ def slice_errors(logits: Tensor, masks: Tensor, valid: Tensor) -> Tensor:
         return 1 - dice.mean(1)
 
 
-def expected_visits(task: Task) -> int:
-    """How often the training sees each source slice, on average over an epoch of the source; at least once."""
+def expected_steps(task: Task) -> float:
+    """Steps of the training as the settings say it; a time budget is turned into steps later."""
     train = task.settings.train
-    steps: float = train.steps or _DEFAULT_STEPS
     if train.epochs is not None and "labelled" in task.cases:
         target = SliceOrder(task.cases["labelled"], train.seed, train.foreground_fraction)
-        steps = train.epochs * target.epoch_length / train.batch_size
+        return train.epochs * target.epoch_length / train.batch_size
+    return train.steps or _DEFAULT_STEPS
+
+
+def expected_visits(task: Task, steps: float) -> int:
+    """How often so many steps see each source slice, on average over an epoch of the source; at least once."""
+    train = task.settings.train
     source = SliceOrder(task.cases["source"], train.seed, train.foreground_fraction)
     return max(1, round(steps * (train.source_batch_size or train.batch_size) / source.epoch_length))
 

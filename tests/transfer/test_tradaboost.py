@@ -14,7 +14,14 @@ from seg.models.network import SegNetwork, build_network
 from seg.models.weights import WeightReport
 from seg.overrides import resolve
 from seg.transfer.component import Forward, Task
-from seg.transfer.tradaboost import COMPONENT, Tradaboost, TradaboostSettings, expected_visits, slice_errors
+from seg.transfer.tradaboost import (
+    COMPONENT,
+    Tradaboost,
+    TradaboostSettings,
+    expected_steps,
+    expected_visits,
+    slice_errors,
+)
 
 PLAN = Plan(("pancreas",), (1,), 1.0, "px", 64, 1, (Intensity("range", 0.0, 255.0),))
 NAMES = tuple(f"{case}, slice {z}" for case in "ab" for z in range(3))
@@ -154,12 +161,24 @@ def test_errors_are_means_over_organs_of_valid_pixels() -> None:
     ],
 )
 def test_rounds_are_as_many_as_a_slice_is_seen(tmp_path: Path, words: list[str], visits: int) -> None:
-    assert expected_visits(_task(tmp_path, *words)) == visits
+    task = _task(tmp_path, *words)
+    assert expected_visits(task, expected_steps(task)) == visits
 
 
 def test_left_out_rounds_follow_from_the_length_of_the_training(tmp_path: Path, network: SegNetwork) -> None:
     task = _task(tmp_path, "train.steps=30", "train.batch_size=4")
     assert _made(task, network).beta == _made(task, network, rounds=20).beta
+
+
+def test_a_training_that_a_time_budget_shortens_has_fewer_rounds(tmp_path: Path, network: SegNetwork) -> None:
+    task, batch = _task(tmp_path, "train.steps=300", "train.batch_size=4"), {"source": _batch(0, 1)}
+    component, told = _made(task, network), _made(task, network, rounds=200)
+    component.losses(Forward(network, batch, 0 / 300), 0)
+    assert component.beta == told.beta
+    for one in (component, told):
+        one.losses(Forward(network, batch, 27 / 30), 27)
+    assert component.beta == _made(task, network, rounds=20).beta
+    assert told.beta == _made(task, network, rounds=200).beta
 
 
 def test_weights_are_kept_and_restored(task: Task, network: SegNetwork) -> None:
