@@ -21,7 +21,7 @@ def make(small_words: list[str]) -> Callable[..., Training]:
     """A training of the small settings and further words."""
 
     def made(*words: str) -> Training:
-        settings = resolve([*small_words, *words])
+        settings = resolve([*small_words, "model.encoder=tu-test_resnet", *words])
         prepared = prepare(settings)
         torch.manual_seed(settings.train.seed)
         network, weights = build_network(settings.model, len(settings.organ), prepared.plan.input_channels)

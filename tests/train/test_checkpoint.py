@@ -1,12 +1,13 @@
-import json
+import os
 import resource
+import signal
+import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
-from seg.digest import json_sha256
 from seg.errors import CheckpointError, ResourceError
 from seg.train.checkpoint import Checkpoint, load_newest, save_checkpoint
 
@@ -57,28 +58,61 @@ def test_when_all_are_damaged_the_error_names_the_file(tmp_path: Path) -> None:
     assert refused.value.code == "checkpoint-damaged"
 
 
-def test_a_checkpoint_of_another_format_is_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize("limit_bytes", [0, 1, 7, 50, 100, 150, 200, 250, 300, 320])
+def test_a_full_disk_leaves_the_earlier_checkpoint_as_it_was(tmp_path: Path, limit_bytes: int) -> None:
     place = save_checkpoint(tmp_path, _checkpoint(1))
-    manifest = {**json.loads((place / "manifest.json").read_text())["manifest"], "schema": 99}
-    (place / "manifest.json").write_text(json.dumps({"manifest": manifest, "sha256": json_sha256(manifest)}))
-    with pytest.raises(CheckpointError) as refused:
-        load_newest(tmp_path)
-    assert refused.value.code == "checkpoint-version"
-
-
-def test_a_full_disk_leaves_the_earlier_checkpoint_as_it_was(tmp_path: Path) -> None:
-    place = save_checkpoint(tmp_path, _checkpoint(1))
+    assert max(path.stat().st_size for path in place.iterdir()) > 320
     before = {path.name: path.read_bytes() for path in place.iterdir()}
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    import signal
-
     previous = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (100, hard))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limit_bytes, hard))
     try:
-        with pytest.raises(ResourceError, match="too large"):
+        with pytest.raises(ResourceError, match=r"too large.*room for 0 MB"):
             save_checkpoint(tmp_path, _checkpoint(2))
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
         signal.signal(signal.SIGXFSZ, previous)
     assert {path.name: path.read_bytes() for path in place.iterdir()} == before
     assert [path.name for path in tmp_path.iterdir()] == ["step-00000001"]
+
+
+def test_what_was_passed_over_is_said_with_the_reason_and_what_is_used(tmp_path: Path) -> None:
+    for step in (1, 2):
+        place = save_checkpoint(tmp_path, _checkpoint(step))
+    (place / "state.json").write_text("{}")
+    said: list[str] = []
+    found = load_newest(tmp_path, said.append)
+    assert found is not None
+    assert found.place == tmp_path / "step-00000001"
+    assert said == ["Checkpoint step-00000002 is damaged (changed bytes in state.json); step-00000001 is used instead."]
+
+
+@pytest.mark.parametrize("shift_s", [-86_400, 0, 86_400])
+def test_the_newest_is_the_one_of_the_latest_step_whatever_clocks_and_names_say(tmp_path: Path, shift_s: int) -> None:
+    for step in (99_999_999, 100_000_000, 100_000_001):
+        place = save_checkpoint(tmp_path, _checkpoint(step))
+        os.utime(place, (time.time() - step % 10 * shift_s,) * 2)
+    assert {path.name for path in tmp_path.iterdir()} == {"step-100000000", "step-100000001"}
+    place.rename(tmp_path / "step-00000000")
+    found = load_newest(tmp_path)
+    assert found is not None
+    assert found.step == 100_000_001
+
+
+def test_a_later_one_that_could_not_be_used_goes_when_the_next_is_written_and_not_an_earlier_one(
+    tmp_path: Path,
+) -> None:
+    for step in (4, 8):
+        place = save_checkpoint(tmp_path, _checkpoint(step))
+    (place / "state.json").unlink()
+    save_checkpoint(tmp_path, _checkpoint(6))
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["step-00000004", "step-00000006"]
+
+
+def test_one_of_the_same_step_is_replaced(tmp_path: Path) -> None:
+    place = save_checkpoint(tmp_path, _checkpoint(4, 1.0))
+    (place / "state.json").unlink()
+    save_checkpoint(tmp_path, _checkpoint(4, 2.0))
+    found = load_newest(tmp_path)
+    assert found is not None
+    assert torch.equal(found.tensors["network"]["w"], torch.full((64,), 2.0))

@@ -1,9 +1,14 @@
 import io
+import os
+import resource
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from rich.console import Console
+from torch.utils.tensorboard import SummaryWriter
 
+from seg.errors import ResourceError
 from seg.runs import Run
 from seg.train.log import TrainingLog, duration
 
@@ -19,6 +24,68 @@ def test_rows_are_on_disk_at_once_and_those_after_the_checkpoint_are_dropped_on_
     with TrainingLog(run, 100, 20, Console(quiet=True), tensorboard=False) as log:
         log.row(25, {"loss": 0.1})
     assert [row.step for row in run.curve_rows()] == [10, 20, 25]
+
+
+@pytest.mark.parametrize("rest", ['{"step": 40, "val', "\0\0\0\n", "[]\n", '{"other": 1}\n', "\udcff\n"])
+def test_what_a_power_cut_left_of_a_row_is_dropped(tmp_path: Path, rest: str) -> None:
+    run = Run(tmp_path)
+    with TrainingLog(run, 100, 0, Console(quiet=True), tensorboard=False) as log:
+        log.row(10, {"loss": 1})
+    with run.curve.open("ab") as curve:
+        curve.write(rest.encode(errors="surrogateescape"))
+    with TrainingLog(run, 100, 20, Console(quiet=True), tensorboard=False) as log:
+        log.row(25, {"loss": 0.1})
+    assert [row.step for row in run.curve_rows()] == [10, 25]
+
+
+@pytest.fixture
+def file_limit() -> Iterator[Callable[[int], None]]:
+    """Lets files grow to so many bytes, which is what a full disk looks like."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    yield lambda limit_bytes: resource.setrlimit(
+        resource.RLIMIT_FSIZE, (soft if limit_bytes < 0 else limit_bytes, hard)
+    )
+    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def test_rows_that_found_the_disk_full_are_written_when_there_is_room(tmp_path: Path, file_limit) -> None:
+    run = Run(tmp_path)
+    with TrainingLog(run, 100, 0, Console(quiet=True), tensorboard=False) as log:
+        log.row(10, {"loss": 1})
+        file_limit(run.curve.stat().st_size + 10)
+        for step in (20, 30):
+            log.row(step, {"loss": 1})
+        log.say("a sentence that finds no room")
+        with pytest.raises(ResourceError, match=r"curve\.jsonl.*too large"):
+            log.sync()
+        file_limit(-1)
+        log.sync()
+        assert [row.step for row in run.curve_rows()] == [10, 20, 30]
+        log.row(40, {"loss": 1})
+    assert [row.step for row in run.curve_rows()] == [10, 20, 30, 40]
+
+
+def test_a_disk_that_stays_full_is_no_new_error_at_the_end(tmp_path: Path, file_limit) -> None:
+    run = Run(tmp_path)
+    with TrainingLog(run, 100, 0, Console(quiet=True), tensorboard=False) as log:
+        log.row(10, {"loss": 1})
+        size_bytes = run.curve.stat().st_size
+        file_limit(size_bytes)
+        log.row(20, {"loss": 1})
+    assert run.curve.stat().st_size == size_bytes
+
+
+def test_a_board_that_cannot_be_written_is_said_once_and_left(tmp_path: Path, monkeypatch) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, os.strerror(28))
+
+    text = io.StringIO()
+    with TrainingLog(Run(tmp_path), 10, 0, Console(file=text, width=200), tensorboard=True) as log:
+        monkeypatch.setattr(SummaryWriter, "add_scalar", full)
+        log.row(1, {"loss": 1.0})
+        log.row(2, {"loss": 1.0})
+    assert text.getvalue().count("TensorBoard gets no more of this training: [Errno 28] No space left") == 1
+    assert [row.step for row in Run(tmp_path).curve_rows()] == [1, 2]
 
 
 def test_sentences_go_to_console_and_file_and_are_not_taken_for_markup(tmp_path: Path) -> None:

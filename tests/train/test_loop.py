@@ -223,7 +223,7 @@ def test_while_validation_finds_nothing_the_later_weights_are_kept(make, go, mon
 def test_a_small_network_learns_two_phantoms_by_heart(make, go) -> None:
     training = make(
         "train.steps=100", "train.batch_size=8", "augment.strength=0", "optim.lr=5e-3", "train.validations=1",
-        "train.precision=auto",
+        "train.precision=auto", "model.encoder=resnet18",
     )  # fmt: skip
     training.cases = {"labelled": training.cases["labelled"][:2]}
     training.validation = training.cases["labelled"]
