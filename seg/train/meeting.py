@@ -87,6 +87,10 @@ class Meeting:
         key = self._next_key()
         self._store.add(key, 1)
         self._wait(lambda: self._store.add(key, 0) >= self._count, what)
+        seen = self._store.add(f"{key}-seen", 1)
+        if self._number == 0 and seen < self._count:
+            # The first process may hold the store, and be about to end.
+            self._wait(lambda: self._store.add(f"{key}-seen", 0) >= self._count, what)
 
     def lead(self, what: str, work: Callable[[], None]) -> None:
         """Do `work` in the first process, and then in all others."""

@@ -40,7 +40,7 @@ class Ranks(Sharing):
         return self.number == 0
 
     def sum_gradients(self, parameters: Iterable[Tensor]) -> None:
-        """Replace the gradients by their sums over the processes, in float32."""
+        """Replace the gradients by their sums over the processes, in float32 or better."""
 
     def largest(self, value: int) -> int:
         """The largest of the processes' values."""
@@ -103,7 +103,7 @@ class _Several(Ranks):
 
     def sum_gradients(self, parameters: Iterable[Tensor]) -> None:
         for bucket in _buckets(parameter.grad for parameter in parameters):
-            flat = self.total(torch.cat([gradient.flatten().float() for gradient in bucket]))
+            flat = self.total(torch.cat([_precise(gradient).flatten() for gradient in bucket]))
             parts = torch.split(flat, [gradient.numel() for gradient in bucket])
             for gradient, part in zip(bucket, parts, strict=True):
                 gradient.copy_(part.view_as(gradient))
@@ -150,6 +150,10 @@ class _Several(Ranks):
             if failure is not None:
                 raise OtherFailedError(failure) from None
             raise lost(error) from None
+
+
+def _precise(gradient: Tensor) -> Tensor:
+    return gradient.to(torch.promote_types(gradient.dtype, torch.float32))
 
 
 def _buckets(gradients: Iterable[Tensor | None]) -> Iterator[list[Tensor]]:
