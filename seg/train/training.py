@@ -15,6 +15,7 @@ from seg.models.ema import Ema, decay_from_half_life, half_life_of
 from seg.models.network import SegNetwork
 from seg.models.weights import WeightReport
 from seg.train.precision import Precision
+from seg.train.ranks import Ranks, current
 from seg.train.schedule import make_optimizer
 from seg.transfer._groups import encoder_and_rest
 from seg.transfer.component import Averaging, Component, ParameterGroup
@@ -60,6 +61,8 @@ class Training:
     device: torch.device
     precision: Precision
     total_steps: int
+    ranks: Ranks = field(default_factory=current)
+    """The processes that train together."""
     averaging: Averaging | None = field(init=False)
     teaches: bool = field(init=False)
     """Whether components learn from the averaged weights, which are then the teacher's."""
