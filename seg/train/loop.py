@@ -1,17 +1,20 @@
 """The training loop, from top to bottom: batch, losses, step, log, validate, save."""
 
+import os
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from contextlib import closing
 
 import torch
 from torch import Tensor
 
 from seg.data.dataset import Batch
 from seg.data.streams import Batches, StreamSettings, stream_batches
-from seg.errors import TrainingError
 from seg.runs import Run
+from seg.train.finite import not_finite, require_finite
 from seg.train.interrupt import Interrupt, Interrupted
 from seg.train.log import TrainingLog, duration
+from seg.train.memory import step_memory, validation_memory
 from seg.train.saver import Saver
 from seg.train.schedule import set_learning_rate
 from seg.train.training import Progress, Training
@@ -28,24 +31,31 @@ def fit(training: Training, run: Run, log: TrainingLog, progress: Progress) -> P
     """Train from `progress` to the end; Interrupted, with everything saved, when a signal asked to stop.
 
     Raises TrainingError that names step, terms and cases where a loss or gradient is not finite; nothing moved then.
+    Raises ResourceError that says what would fit where memory ran out, or which slice a loading process died at.
     Raises ResourceError before the first step where the run's disk is too small, and at the end where the last
     checkpoint or the weights cannot be written; in between, a checkpoint that cannot be written is only said.
     """
     clock = _Clock(progress)
-    with Interrupt() as interrupt, Saver(training, run, log, progress) as saver:
-        for batches in training_batches(training, range(progress.step, training.total_steps)):
+    loaded = training_batches(training, range(progress.step, training.total_steps))
+    with Interrupt() as interrupt, Saver(training, run, log, progress) as saver, closing(loaded):
+        for batches in loaded:
             # Looked at before a step, since a resumed run may have ended before the settings' last step.
             if progress.step >= progress.total_steps or _out_of_patience(training, log, progress):
                 break
-            rate = set_learning_rate(training.optimizer, training.settings.optim, progress.step, progress.total_steps)
-            terms = take_step(training, batches, progress.step)
+            taken, skipped = _taken(training, progress.step), training.precision.skipped_steps
+            rate = set_learning_rate(training.optimizer, training.settings.optim, taken, progress.total_steps)
+            with step_memory(training):
+                terms = take_step(training, batches, progress.step)
             progress.step += 1
             clock.tick()
+            _say_skipped(training, log, progress, batches, skipped)
 
             if progress.step % _LOGGED_EVERY == 0 or progress.step == 1:
                 _log_step(training, log, progress, clock, terms, rate)
             _keep_budget(training, log, progress, clock)
             due, leaving = _saving_due(training, progress), interrupt.requested
+            if due or leaving:
+                require_finite(training.network.state_dict(), progress.step)
             if due and training.validation:
                 _validate(training, saver, log, progress)
             if due or leaving:
@@ -62,47 +72,78 @@ def fit(training: Training, run: Run, log: TrainingLog, progress: Progress) -> P
 
 
 def take_step(training: Training, batches: Batches, step: int) -> dict[str, Tensor]:
-    """Forward, losses, backward and update; returns the detached terms as `loss/<name>` and their sum as `loss`."""
-    network, precision = training.network.train(), training.precision
-    progress = step / training.total_steps
+    """Forward, losses, backward and update; returns the detached terms as `loss/<name>` and their sum as `loss`.
+
+    Nothing has moved after an error or a skipped step, running statistics of norms included.
+    """
+    network = training.network.train()
+    progress = _taken(training, step) / training.total_steps
     layout = torch.channels_last if training.settings.train.channels_last else torch.contiguous_format
     batches = {name: batch.to(training.device, layout) for name, batch in batches.items()}
-    for component in training.components:
-        component.set_mode(network, progress)
-        batches = component.change(batches, step)
-    # Dropout draws from torch's global random numbers; tied to the step, a resumed run repeats them.
-    torch.manual_seed(training.settings.train.seed * 1_000_003 + step)
-    batches = {name: batch.to(training.device, layout) for name, batch in batches.items()}
-    forward = Forward(network, batches, progress, training.components, training.teacher, training.ranks)
-
-    terms: dict[str, Tensor] = {}
-    with precision.autocast():
-        for component in training.components:
-            terms.update(component.losses(forward, step))
-    loss = torch.stack([term.float() for term in terms.values()]).sum()
-    if not training.ranks.everywhere(bool(torch.isfinite(loss))):
-        raise _not_finite("a loss", terms, batches, step)
-
-    precision.backward(loss / training.ranks.count)
-    training.ranks.sum_gradients(parameter for group in training.groups for parameter in group.parameters)
+    training.statistics.keep()
+    taken = False
     try:
-        stepped = precision.step(training.optimizer)
-    except FloatingPointError:
-        raise _not_finite("a gradient", terms, batches, step) from None
-    if stepped:
+        for component in training.components:
+            component.set_mode(network, progress)
+            batches = component.change(batches, step)
+        # Dropout draws from torch's global random numbers; tied to the step, a resumed run repeats them.
+        torch.manual_seed(training.settings.train.seed * 1_000_003 + step)
+        batches = {name: batch.to(training.device, layout) for name, batch in batches.items()}
+        forward = Forward(network, batches, progress, training.components, training.teacher, training.ranks)
+        terms = _losses(training, forward, step)
+        taken = _update(training, terms, batches, step)
+    finally:
+        if not taken:
+            training.statistics.restore()
+    if taken:
         if training.ema is not None:
             training.ema.update(network)
         for component in training.components:
             component.after_step(network, step)
-    return {**{f"loss/{name}": term.detach() for name, term in terms.items()}, "loss": loss.detach()}
+    return {name: term.detach() for name, term in terms.items()}
+
+
+def _losses(training: Training, forward: Forward, step: int) -> dict[str, Tensor]:
+    terms: dict[str, Tensor] = {}
+    with training.precision.autocast():
+        for component in training.components:
+            terms.update(component.losses(forward, step))
+    total = torch.stack([term.float() for term in terms.values()]).sum()
+    return {**{f"loss/{name}": term for name, term in terms.items()}, "loss": total}
+
+
+def _update(training: Training, terms: dict[str, Tensor], batches: Batches, step: int) -> bool:
+    """Whether the optimiser's step was taken; one that overflowed in fp16 is not."""
+    if not training.ranks.everywhere(bool(torch.isfinite(terms["loss"]))):
+        raise not_finite("a loss", terms, batches, step)
+    training.precision.backward(terms["loss"] / training.ranks.count)
+    training.ranks.sum_gradients(parameter for group in training.groups for parameter in group.parameters)
+    try:
+        return training.precision.step(training.optimizer)
+    except FloatingPointError:
+        raise not_finite("a gradient", terms, batches, step) from None
+
+
+def _taken(training: Training, step: int) -> int:
+    """The step that the learning rate and all that rises or falls with it is at: skipped ones do not move them."""
+    return step - training.precision.skipped_steps
+
+
+def _say_skipped(training: Training, log: TrainingLog, progress: Progress, batches: Batches, before: int) -> None:
+    if training.precision.skipped_steps > before:
+        slices = "; ".join(where for batch in batches.values() for where in batch.where)
+        log.say(
+            f"Step {progress.step} is skipped: a gradient overflowed in fp16 on {slices}. Nothing moved; the loss is "
+            f"scaled by {training.precision.scale:g} from now on."
+        )
 
 
 def default_workers(device: torch.device) -> int:
     """Loading processes: none where the CPU computes the network too, since they would only take its cores."""
-    return 0 if device.type == "cpu" else 8  # gpu-only
+    return 0 if device.type == "cpu" else min(8, len(os.sched_getaffinity(0)))  # gpu-only
 
 
-def training_batches(training: Training, steps: range) -> Iterator[Batches]:
+def training_batches(training: Training, steps: range) -> Generator[Batches, None, None]:
     """What every one of `steps` learns from: streams that a component makes itself, and those of the loader."""
     settings = training.settings
     workers = default_workers(training.device) if settings.data.workers is None else settings.data.workers
@@ -113,6 +154,10 @@ def training_batches(training: Training, steps: range) -> Iterator[Batches]:
         seed=settings.train.seed,
         workers=workers,
         pin_memory=training.device.type == "cuda",
+        worker_start=settings.data.worker_start,
+        timeout_s=settings.data.timeout_s,
+        # What computes in 16 bits rounds its images first of all.
+        half=training.device.type == "cuda" and training.precision.name != "fp32",
     )
     own = _own_batches(training, steps)
     left = {stream: size for stream, size in training.batch_sizes.items() if stream not in own}
@@ -136,6 +181,8 @@ def _log_step(
     values = {name: float(term) for name, term in terms.items()}
     for component in training.components:
         values.update(component.readings())
+    if training.precision.name == "fp16":
+        values["skipped_steps"] = training.precision.skipped_steps
     images_per_s = sum(training.batch_sizes.values()) / clock.step_s
     log.row(progress.step, {**values, "lr": rate, "images_per_s": images_per_s})
     left_s = (progress.total_steps - progress.step) * clock.step_s
@@ -166,10 +213,11 @@ def _saving_due(training: Training, progress: Progress) -> bool:
 
 
 def _validate(training: Training, saver: Saver, log: TrainingLog, progress: Progress) -> None:
-    scores = {
-        name: validation_dice(network, training.validation, training.plan, training.inference)
-        for name, network in training.candidates.items()
-    }
+    with validation_memory(training):
+        scores = {
+            name: validation_dice(network, training.validation, training.plan, training.inference)
+            for name, network in training.candidates.items()
+        }
     chosen = max(scores, key=lambda name: scores[name]["mean"])
     dice = scores[chosen]
     row = {f"val/dice/{organ}": value for organ, value in dice.items()}
@@ -195,17 +243,6 @@ def _out_of_patience(training: Training, log: TrainingLog, progress: Progress) -
         return False
     log.say(f"Stopped early: {patience} validations without a better one.")
     return True
-
-
-def _not_finite(what: str, terms: dict[str, Tensor], batches: Batches, step: int) -> TrainingError:
-    values = ", ".join(f"{name} {float(term.detach()):.4g}" for name, term in terms.items())
-    cases = "; ".join(where for batch in batches.values() for where in batch.where)
-    return TrainingError(
-        found=f"{what} that is not finite at step {step + 1} ({values}) on {cases}",
-        expected="finite numbers; the update was not made",
-        fix="look at these cases with `seg check`, or lower optim.lr, or use train.precision=fp32",
-        code="not-finite",
-    )
 
 
 class _Clock:

@@ -13,6 +13,7 @@ from seg.data.plan import Plan
 from seg.evaluate.predict import Inference
 from seg.models.ema import Ema, decay_from_half_life, half_life_of
 from seg.models.network import SegNetwork
+from seg.models.norms import KeptStatistics
 from seg.models.weights import WeightReport
 from seg.train.precision import Precision
 from seg.train.ranks import Ranks, current
@@ -27,7 +28,7 @@ class Progress:
 
     total_steps: int
     step: int = 0
-    """Optimiser steps taken or skipped so far."""
+    """Optimiser steps taken or skipped so far; data follow this, the learning rate only those taken."""
     best_step: int = 0
     best_dice: float = -1.0
     """Validation Dice of the best step; below 0 before the first validation."""
@@ -71,6 +72,8 @@ class Training:
     optimizer: torch.optim.AdamW = field(init=False)
     ema: Ema | None = field(init=False)
     """The averaged weights; where components learn from them, the teacher."""
+    statistics: KeptStatistics = field(init=False)
+    """Those of the norms before the step at hand."""
 
     def __post_init__(self) -> None:
         self.groups = self._parameter_groups()
@@ -81,6 +84,7 @@ class Training:
         # The last component that learns from averages decides, else the settings.
         self.averaging = wishes[-1] if wishes else (Averaging(train.ema_half_life) if train.ema else None)
         self.ema = None if self.averaging is None else Ema(self.network, 0.0)
+        self.statistics = KeptStatistics(self.network)
         self.set_length(self.total_steps)
 
     def set_length(self, total_steps: int) -> None:
