@@ -14,8 +14,10 @@ from seg.data.dataset import Batch
 from seg.errors import UsageError
 from seg.models.encoders import DPT_MAPS
 from seg.models.network import SegNetwork
+from seg.models.norms import statistics_held
 from seg.transfer._consistency import Distance, consistency
 from seg.transfer._rising import RisingSettings, rising_weight
+from seg.transfer._together import move_statistics
 from seg.transfer._views import WEAK, Strength, StrongView
 from seg.transfer.component import Averaging, Component, ComponentInfo, Forward, Task, Taught
 from seg.values import Fraction, NotNegative
@@ -57,7 +59,8 @@ class MeanTeacher(Component):
 
     The teacher is the average of the student's weights and float buffers, never trained, in evaluation mode; both
     start from the transferred model. Its map follows the geometry of the student's view, so that equal pixels are
-    compared. Only target slices are used: that the source has other organs does not matter.
+    compared. Only target slices are used: that the source has other organs does not matter. Where no target slice is
+    labelled, the slices themselves move the norm statistics (as `batch_norm` does, if listed), not the student's view.
 
     Sources: Tarvainen & Valpola 2017, sections 2 and 3; buffers averaged: Cai et al. 2021 (EMAN), section 3.2; strong
     against weak: Sohn et al. 2020 (FixMatch), section 2.
@@ -75,6 +78,7 @@ class MeanTeacher(Component):
         self._train = task.settings.train
         self._flips = tuple(_AXES[name] for name in task.settings.augment.flip)
         self._strength = Strength(settings.intensity, settings.geometry, settings.holes)
+        self._moves_statistics = "batch_norm" not in task.settings.components
         self._weak: Batch | None = None
         self._view: StrongView | None = None
         self._pair: tuple[nn.Module, nn.Module] | None = None
@@ -107,7 +111,9 @@ class MeanTeacher(Component):
         )
 
     def losses(self, forward: Forward, step: int) -> dict[str, Tensor]:
-        """`consistency`; nothing, and no pass over unlabelled slices, while its weight is 0."""
+        """`consistency`; nothing, and no pass over unlabelled slices beside labelled ones, while its weight is 0."""
+        if self._moves_statistics and forward.target == "unlabelled":
+            move_statistics(forward, "unlabelled")
         self._used = rising_weight(self._settings, forward.progress, step)
         self._pair = None if forward.teacher is None else (forward.network, forward.teacher)
         taught = forward.taught("unlabelled") if self._used > 0 else None
@@ -115,7 +121,8 @@ class MeanTeacher(Component):
             return {}
         trust = forward.trust("unlabelled")
         weights = taught.seen.float() if trust is None else taught.seen * trust
-        masks = forward.output("unlabelled").masks
+        with statistics_held(forward.network):
+            masks = forward.output("unlabelled").masks
         return {"consistency": self._used * consistency(self._settings.loss, masks, taught.probabilities, weights)}
 
     @torch.no_grad()
