@@ -21,6 +21,8 @@ from seg.overrides import resolve, to_yaml
 from seg.records import CurveRow, Evaluation, Manifest, evaluation_from_json, manifest_from_json, to_json
 
 _PACKAGES = ("torch", "monai", "segmentation-models-pytorch", "timm", "nibabel", "albumentations", "numpy", "scipy")
+PROBE = "probe"
+"""What the manifest says of a short training that compares two starts of a transfer; it has no result of its own."""
 
 
 @dataclass(frozen=True)
@@ -68,6 +70,11 @@ class Run:
     def predictions(self) -> Path:
         """Predicted masks of the test patients."""
         return self.folder / "predictions"
+
+    @property
+    def going_on(self) -> str:
+        """What a person gives to go on with the run where it stopped."""
+        return "the command of its transfer again" if _verb(self) == PROBE else f"seg train --resume {self.folder}"
 
     def manifest(self) -> Manifest:
         """What the run is made of; CheckpointError where it cannot be read."""
@@ -207,6 +214,13 @@ def list_runs(folder: Path) -> list[Run]:
     """Every run below a runs folder, oldest first by what their manifests say; unreadable ones come first."""
     runs = [Run(path.parent) for path in folder.glob("*/manifest.json")]
     return sorted(runs, key=lambda run: (_created(run), run.name))
+
+
+def _verb(run: Run) -> str:
+    try:
+        return run.manifest().verb
+    except CheckpointError:
+        return ""
 
 
 def _created(run: Run) -> str:

@@ -24,11 +24,9 @@ from seg.recipes.stages import console_stages
 from seg.recipes.start import start_network
 from seg.recipes.train import make_training, open_run, run_loop
 from seg.report.numbers import count_text
-from seg.runs import Run, create_run, locked
+from seg.runs import PROBE, Run, create_run, locked
 from seg.train.interrupt import Interrupted
 
-VERB = "probe"
-"""What the manifest of such a run says."""
 FOLDER = ".probes"
 """Below `runs.folder`, where no probe is taken for a model of its organ."""
 SHARE = 4
@@ -170,7 +168,7 @@ def train_probe(settings: Settings, prepared: Prepared, earlier: Run | None, con
     run = earlier or create_run(settings)
     with locked(run):
         open_run(run, training, prepared, origins, resumed=earlier is not None)
-        run.change_manifest(verb=VERB)
+        run.change_manifest(verb=PROBE)
         try:
             note_training(run, training, run_loop(run, training, console))
         except (Interrupted, KeyboardInterrupt):
@@ -192,7 +190,7 @@ def _remove_weights(run: Run) -> None:
 
 def refuse_probe(run: Run) -> None:
     """Raise UsageError for a run that only the transfer it belongs to can go on with."""
-    if run.manifest().verb == VERB:
+    if run.manifest().verb == PROBE:
         raise UsageError(
             found=f"the probe {run.name}", expected="a run with a model of its own",
             fix="give the command of its transfer again: what is finished is used, this probe goes on",

@@ -30,6 +30,8 @@ def test_an_interrupted_hop_or_probe_goes_on_with_the_same_command(stepwise, mon
             transfer(wished, console=Console(file=text, width=300))
     assert "give the same command again" in text.getvalue()
     stopped = Run(Path(wished.runs.folder) / folder)
+    hint = "the command of its transfer again" if ".probes" in folder else f"seg train --resume {stopped.folder}"
+    assert f"Interrupted after step 1. To go on: {hint}\n" in text.getvalue()
     assert stopped.manifest().state == "interrupted"
     assert len(list(stopped.folder.parent.glob("panc*"))) == 1
 
