@@ -66,7 +66,7 @@ def fit(training: Training, run: Run, log: TrainingLog, progress: Progress) -> P
         clock.stop(progress)
         saver.finish()
         if interrupt.exit_code is not None:
-            log.say(f"Interrupted after step {progress.step}. To go on: seg train --resume {run.folder}")
+            log.say(f"Interrupted after step {progress.step}. To go on: {run.going_on}")
             raise Interrupted(interrupt.exit_code)
     return progress
 
