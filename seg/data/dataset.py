@@ -95,10 +95,15 @@ class Stream:
 
     dataset: SliceDataset
     batch_size: int
+    part: tuple[int, int] = (0, 1)
+    """Which of how many equal parts of every batch is loaded here; other processes load the others."""
 
     def positions(self, step: int) -> range:
         """Where in the data set a step's slices stand."""
-        return range(step * self.batch_size, (step + 1) * self.batch_size)
+        number, count = self.part
+        size = self.batch_size // count
+        first = step * self.batch_size + number * size
+        return range(first, first + size)
 
     def load(self, position: int) -> Item:
         """The slice at a position; whatever goes wrong becomes a SegError that names it."""

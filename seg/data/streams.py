@@ -30,6 +30,8 @@ class StreamSettings:
     seed: int
     workers: int
     pin_memory: bool
+    part: tuple[int, int] = (0, 1)
+    """Which of how many equal parts of every batch is loaded here."""
     worker_start: Start = "auto"
     timeout_s: float = 300.0
     """Longest time over one slice in a loading process."""
@@ -52,7 +54,10 @@ def stream_batches(
     settings: StreamSettings,
 ) -> Iterator[Batches]:
     """The batches of each step in `steps`; a step's slices and augmentation depend on (seed, step) alone."""
-    streams = {name: Stream(make_dataset(name, cases[name], settings), size) for name, size in batch_sizes.items()}
+    streams = {
+        name: Stream(make_dataset(name, cases[name], settings), size, settings.part)
+        for name, size in batch_sizes.items()
+    }
     if settings.workers and streams and steps:
         yield from _by_processes(Work(streams, steps, min(settings.workers, len(steps)), settings.half), settings)
         return

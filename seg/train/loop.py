@@ -12,6 +12,7 @@ from seg.data.dataset import Batch
 from seg.data.streams import Batches, StreamSettings, stream_batches
 from seg.runs import Run
 from seg.train.finite import not_finite, require_finite
+from seg.train.follower import saver_of
 from seg.train.interrupt import Interrupt, Interrupted
 from seg.train.log import TrainingLog, duration
 from seg.train.memory import step_memory, validation_memory
@@ -19,6 +20,7 @@ from seg.train.saver import Saver
 from seg.train.schedule import set_learning_rate
 from seg.train.training import Progress, Training
 from seg.train.validate import validation_dice
+from seg.train.whole_batches import put_together
 from seg.transfer.component import Forward
 
 _LOGGED_EVERY = 10
@@ -37,7 +39,7 @@ def fit(training: Training, run: Run, log: TrainingLog, progress: Progress) -> P
     """
     clock = _Clock(progress)
     loaded = training_batches(training, range(progress.step, training.total_steps))
-    with Interrupt() as interrupt, Saver(training, run, log, progress) as saver, closing(loaded):
+    with Interrupt() as interrupt, saver_of(training, run, log, progress) as saver, closing(loaded):
         for batches in loaded:
             # Looked at before a step, since a resumed run may have ended before the settings' last step.
             if progress.step >= progress.total_steps or _out_of_patience(training, log, progress):
@@ -53,7 +55,7 @@ def fit(training: Training, run: Run, log: TrainingLog, progress: Progress) -> P
             if progress.step % _LOGGED_EVERY == 0 or progress.step == 1:
                 _log_step(training, log, progress, clock, terms, rate)
             _keep_budget(training, log, progress, clock)
-            due, leaving = _saving_due(training, progress), interrupt.requested
+            due, leaving = _saving_due(training, progress), _exit_code(training, interrupt) > 0
             if due or leaving:
                 require_finite(training.network.state_dict(), progress.step)
             if due and training.validation:
@@ -65,10 +67,16 @@ def fit(training: Training, run: Run, log: TrainingLog, progress: Progress) -> P
                 break
         clock.stop(progress)
         saver.finish()
-        if interrupt.exit_code is not None:
+        training.ranks.meet("writing the last weights")
+        if exit_code := _exit_code(training, interrupt):
             log.say(f"Interrupted after step {progress.step}. To go on: {run.going_on}")
-            raise Interrupted(interrupt.exit_code)
+            raise Interrupted(exit_code)
     return progress
+
+
+def _exit_code(training: Training, interrupt: Interrupt) -> int:
+    """Of the signal that any of the processes got; 0 for none."""
+    return training.ranks.largest(interrupt.exit_code or 0)
 
 
 def take_step(training: Training, batches: Batches, step: int) -> dict[str, Tensor]:
@@ -154,6 +162,7 @@ def training_batches(training: Training, steps: range) -> Generator[Batches, Non
         seed=settings.train.seed,
         workers=workers,
         pin_memory=training.device.type == "cuda",
+        part=(training.ranks.number, training.ranks.count),
         worker_start=settings.data.worker_start,
         timeout_s=settings.data.timeout_s,
         # What computes in 16 bits rounds its images first of all.
@@ -162,7 +171,8 @@ def training_batches(training: Training, steps: range) -> Generator[Batches, Non
     own = _own_batches(training, steps)
     left = {stream: size for stream, size in training.batch_sizes.items() if stream not in own}
     for loaded in stream_batches(training.cases, left, steps, shared):
-        yield {**loaded, **{stream: next(batches) for stream, batches in own.items()}}
+        whole = put_together(training.ranks, loaded, training.device)
+        yield {**whole, **{stream: next(batches) for stream, batches in own.items()}}
 
 
 def _own_batches(training: Training, steps: range) -> dict[str, Iterator[Batch]]:
@@ -199,6 +209,7 @@ def _keep_budget(training: Training, log: TrainingLog, progress: Progress, clock
     progress.budgeted = True
     # At least one more, after which even the averaged weights have seen a step.
     affordable = max(progress.step + 1, int(budget_min * 60 / clock.step_s))
+    affordable = training.ranks.exchanged(affordable)[0]
     if affordable < progress.total_steps:
         progress.total_steps = affordable
         training.set_length(affordable)
@@ -215,7 +226,7 @@ def _saving_due(training: Training, progress: Progress) -> bool:
 def _validate(training: Training, saver: Saver, log: TrainingLog, progress: Progress) -> None:
     with validation_memory(training):
         scores = {
-            name: validation_dice(network, training.validation, training.plan, training.inference)
+            name: validation_dice(network, training.validation, training.plan, training.inference, training.ranks)
             for name, network in training.candidates.items()
         }
     chosen = max(scores, key=lambda name: scores[name]["mean"])

@@ -93,23 +93,24 @@ class Meeting:
             self._wait(lambda: self._store.add(f"{key}-seen", 0) >= self._count, what)
 
     def lead(self, what: str, work: Callable[[], None]) -> None:
-        """Do `work` in the first process, and then in all others."""
+        """Do `work` in the first process, and then, whether it succeeded or not, in all others."""
         key = self._next_key()
         if self._number > 0:
             self._wait(lambda: self._store.check([key]), what)
-        work()
-        if self._number == 0:
-            self._store.add(key, 1)
+        try:
+            work()
+        finally:
+            if self._number == 0:
+                self._store.add(key, 1)
 
-    def say_failed(self, exit_code: int, sentence: str) -> bool:
-        """Tell the others; False where another one failed before, which has said why."""
+    def first_failure(self, exit_code: int, sentence: str) -> Failure:
+        """Tell the others that this process failed; what the first one to fail said, which may be this one."""
         own = Failure(self._number, exit_code, sentence)
         try:
-            first = self._store.compare_set(_FAILED, "", json.dumps(asdict(own)))
+            return Failure(**json.loads(self._store.compare_set(_FAILED, "", json.dumps(asdict(own)))))
         except RuntimeError:
             # The store went with the process or machine that held it, so that nobody else can say anything.
-            return True
-        return Failure(**json.loads(first)).number == self._number
+            return own
 
     def heard(self, within_s: float = 0.0) -> Failure | None:
         """What another process failed with, where it says so in time; DeviceError where nobody can say anything."""

@@ -16,9 +16,9 @@ from torch import Tensor
 from torch.distributed.distributed_c10d import PrefixStore
 from torch.distributed.rendezvous import rendezvous
 
-from seg.errors import DeviceError, UsageError
+from seg.errors import DeviceError, SegError, UsageError
 from seg.models.sharing import Sharing
-from seg.train.meeting import Meeting, OtherFailedError, Store, lost
+from seg.train.meeting import Failure, Meeting, OtherFailedError, Store, lost
 
 Found = TypeVar("Found")
 Item = TypeVar("Item")
@@ -54,20 +54,24 @@ class Ranks(Sharing):
         """What each process has, in their order, when the last one has it; `what` is for messages."""
         return [own]
 
+    def exchanged(self, own: Found) -> list[Found]:
+        """As `gathered`, where all are at the same place already."""
+        return [own]
+
     def same(self, what: str, make: Callable[[], Found]) -> Found:
-        """What the first process makes, when it is made; the others do not make it."""
+        """What the first process makes, or raises what it raised; meanwhile it works alone."""
         return make()
 
     def in_turn(self, what: str, make: Callable[[], Found]) -> Found:
-        """What each makes for itself, the first process before all others, which may find what it left in caches."""
+        """What each makes for itself, alone, the first process before all others, for what it leaves in caches."""
         return make()
 
     def meet(self, what: str) -> None:
         """Wait until all are here."""
 
-    def say_failed(self, exit_code: int, sentence: str) -> bool:
-        """Tell the others that this process ends; False where another one said so before."""
-        return True
+    def first_failure(self, exit_code: int, sentence: str) -> Failure:
+        """Tell the others that this process failed; what the first one to fail said, which may be this one."""
+        return Failure(self.number, exit_code, sentence)
 
     def each(
         self, what: str, items: Sequence[Item], name: Callable[[Item], str], work: Callable[[Item], Found]
@@ -77,6 +81,8 @@ class Ranks(Sharing):
         found: dict[str, Found] = {}
         for part in self.gathered(what, own):
             found.update(part)
+        if len(found) != len(items):
+            raise RuntimeError(f"{what}: {len(found)} results by name for {len(items)} cases")
         return [found[name(item)] for item in items]
 
 
@@ -117,29 +123,46 @@ class _Several(Ranks):
 
     def gathered(self, what: str, own: Found) -> list[Found]:
         self.meet(what)
+        return self.exchanged(own)
+
+    def exchanged(self, own: Found) -> list[Found]:
         found: list[Found | None] = [None] * self.count
         with self._in_contact():
             torch.distributed.all_gather_object(found, own)
         return [one for one in found if one is not None]
 
     def same(self, what: str, make: Callable[[], Found]) -> Found:
-        found = [make() if self.leads else None]
+        made: list[Found] = []
+        raised: SegError | None = None
+        if self.leads:
+            try:
+                with _working_alone():
+                    made = [make()]
+            except SegError as error:
+                raised = error
         self.meet(what)
+        told = [(made, raised)]
         with self._in_contact():
-            torch.distributed.broadcast_object_list(found)
-        (made,) = found
-        return made  # type: ignore[return-value]
+            torch.distributed.broadcast_object_list(told)
+        if told[0][1] is not None:
+            raise raised or told[0][1]
+        return made[0] if self.leads else told[0][0][0]
 
     def in_turn(self, what: str, make: Callable[[], Found]) -> Found:
-        found: list[Found] = []
-        self._meeting.lead(what, lambda: found.append(make()))
-        return found[0]
+        made: list[Found] = []
+
+        def work() -> None:
+            with _working_alone():
+                made.append(make())
+
+        self._meeting.lead(what, work)
+        return made[0]
 
     def meet(self, what: str) -> None:
         self._meeting.wait_for_all(what)
 
-    def say_failed(self, exit_code: int, sentence: str) -> bool:
-        return self._meeting.say_failed(exit_code, sentence)
+    def first_failure(self, exit_code: int, sentence: str) -> Failure:
+        return self._meeting.first_failure(exit_code, sentence)
 
     @contextmanager
     def _in_contact(self) -> Iterator[None]:
@@ -168,9 +191,28 @@ def _buckets(gradients: Iterable[Tensor | None]) -> Iterator[list[Tensor]]:
         yield bucket
 
 
-@cache
+_alone = False
+
+
+@contextmanager
+def _working_alone() -> Iterator[None]:
+    """While this process does what the others wait for, or have done already, it must not wait for them."""
+    global _alone
+    before, _alone = _alone, True
+    try:
+        yield
+    finally:
+        _alone = before
+
+
 def current() -> Ranks:
-    """The processes that this one was started with, contact being made at the first call.
+    """The processes that this one works with at the moment."""
+    return Ranks() if _alone else together()
+
+
+@cache
+def together() -> Ranks:
+    """The processes that this one was started with; contact is made at the first call.
 
     Raises UsageError where the environment does not say where they meet, DeviceError where they do not come.
     """

@@ -16,7 +16,7 @@ from seg.models.network import SegNetwork
 from seg.models.norms import KeptStatistics
 from seg.models.weights import WeightReport
 from seg.train.precision import Precision
-from seg.train.ranks import Ranks, current
+from seg.train.ranks import Ranks, together
 from seg.train.schedule import make_optimizer
 from seg.transfer._groups import encoder_and_rest
 from seg.transfer.component import Averaging, Component, ParameterGroup
@@ -62,7 +62,7 @@ class Training:
     device: torch.device
     precision: Precision
     total_steps: int
-    ranks: Ranks = field(default_factory=current)
+    ranks: Ranks = field(default_factory=together)
     """The processes that train together."""
     averaging: Averaging | None = field(init=False)
     teaches: bool = field(init=False)

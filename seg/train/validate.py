@@ -10,21 +10,26 @@ from seg.data.cache import PreparedCase
 from seg.data.plan import Plan
 from seg.data.prepare import stack_neighbours
 from seg.evaluate.predict import Inference, predict_slices
+from seg.train.ranks import Ranks
 
 MOST_SLICES = 32
 """Of a longer volume so many evenly spaced slices are looked at; the final evaluation sees all of them."""
 
 
-def validation_dice(network: nn.Module, cases: Sequence[PreparedCase], plan: Plan, how: Inference) -> dict[str, float]:
+def validation_dice(
+    network: nn.Module, cases: Sequence[PreparedCase], plan: Plan, how: Inference, ranks: Ranks | None = None
+) -> dict[str, float]:
     """Mean over patients of the Dice per organ, and `mean` over organs; an organ nobody has is left out.
 
     A patient without the organ counts 0 where something is predicted, else not at all.
     Slices of one patient are pooled before the Dice is taken; patients count the same whatever their size.
+    Of several processes each looks at some of the cases, and all get the result.
     """
+    found = (ranks or Ranks()).each("validation", cases, lambda c: c.name, lambda c: _overlap(network, c, plan, how))
     overlap: dict[str, NDArray[np.float64]] = {}
-    for case in cases:
-        counted = overlap.setdefault(case.patient, np.zeros((2, len(plan.organs))))
-        counted += _overlap(network, case, plan, how)
+    for case, counts in zip(cases, found, strict=True):
+        overlap.setdefault(case.patient, np.zeros((2, len(plan.organs))))
+        overlap[case.patient] += counts
     dice = {}
     for number, organ in enumerate(plan.organs):
         ratios = [2 * both[number] / size[number] for both, size in overlap.values() if size[number] > 0]
