@@ -51,5 +51,6 @@ FORMATS = ExtensionPoint("seg.data.formats", "format", base="layout")
 METRICS = ExtensionPoint("seg.evaluate.metrics", "metric", base="masks")
 LOSSES = ExtensionPoint("seg.losses", "loss")
 COMPONENTS = ExtensionPoint("seg.transfer", "component", base="component")
+MEASURES = ExtensionPoint("seg.advise.measures", "measure", base="measure")
 
-EXTENSION_POINTS = (FORMATS, METRICS, LOSSES, COMPONENTS)
+EXTENSION_POINTS = (FORMATS, METRICS, LOSSES, COMPONENTS, MEASURES)

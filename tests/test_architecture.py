@@ -42,7 +42,7 @@ WITHOUT_TORCH = (
 )
 WITHOUT_TORCH += ("runs", "types", "records", "errors", "progress", "report", "__init__", "__main__")
 DRAWERS = {"utils", "util", "helpers", "helper", "common", "misc", "base"}
-RECORDS = {"format": "LAYOUT", "metric": "METRIC", "loss": "LOSS", "component": "COMPONENT"}
+RECORDS = {"format": "LAYOUT", "metric": "METRIC", "loss": "LOSS", "component": "COMPONENT", "measure": "MEASURE"}
 
 
 @cache

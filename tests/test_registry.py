@@ -8,7 +8,7 @@ import pytest
 from seg.errors import UsageError
 from seg.registry import EXTENSION_POINTS, FORMATS, METRICS
 
-ATTRIBUTES = {"format": "LAYOUT", "metric": "METRIC", "loss": "LOSS", "component": "COMPONENT"}
+ATTRIBUTES = {"format": "LAYOUT", "metric": "METRIC", "loss": "LOSS", "component": "COMPONENT", "measure": "MEASURE"}
 every_point = pytest.mark.parametrize("point", EXTENSION_POINTS, ids=lambda point: point.kind)
 
 

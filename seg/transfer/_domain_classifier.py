@@ -34,6 +34,8 @@ class DomainOdds:
     """(source slices,) log P(target | slice) - log P(source | slice), both domains being equally frequent."""
     accuracy: float
     """Share of held-out slices told right, mean of the two domains: 0.5 where they look alike, 1 where nothing does."""
+    target_log_odds: Features
+    """(target slices,) the same of the target's."""
 
 
 def cross_fitted_odds(source: Domain, target: Domain, *, folds: int, l2: float, seed: int) -> DomainOdds:
@@ -56,7 +58,8 @@ def cross_fitted_odds(source: Domain, target: Domain, *, folds: int, l2: float, 
         weight, bias = fit(features[fitted], is_target[fitted], l2)
         log_odds[judged] = features[judged] @ weight + bias
     right = (log_odds > 0) == is_target
-    return DomainOdds(log_odds[~is_target], float((right[is_target].mean() + right[~is_target].mean()) / 2))
+    accuracy = float((right[is_target].mean() + right[~is_target].mean()) / 2)
+    return DomainOdds(log_odds[~is_target], accuracy, log_odds[is_target])
 
 
 def fit(features: Features, is_target: NDArray[np.bool_], l2: float) -> tuple[Features, float]:
