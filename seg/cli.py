@@ -12,7 +12,16 @@ from typer.core import TyperCommand
 from typer.exceptions import TyperException
 
 from seg import api
-from seg.console import print_error, print_findings, print_run, print_scores, print_table, progress_line
+from seg.console import (
+    one_voice,
+    print_error,
+    print_findings,
+    print_run,
+    print_scores,
+    print_table,
+    progress_line,
+    told_elsewhere,
+)
 from seg.errors import SegError
 
 app = typer.Typer(
@@ -260,7 +269,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command line and return its exit code: 0, that of the error's class (`errors.py`), or 130 for Ctrl-C."""
     given = list(sys.argv[1:] if arguments is None else arguments) or ["--help"]
     try:
-        code = app(given, prog_name="seg", standalone_mode=False)
+        with one_voice():
+            code = app(given, prog_name="seg", standalone_mode=False)
         return code if isinstance(code, int) else 0
     except KeyboardInterrupt:
         return 130
@@ -271,7 +281,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _explain(error: Exception) -> int:
-    """Say on stderr what went wrong; returns the exit code."""
+    """Say on stderr what went wrong, where no other process has said it; returns the exit code."""
+    own = error.exit_code if isinstance(error, SegError) else 2 if isinstance(error, TyperException) else 1
+    elsewhere = told_elsewhere(error, own)
+    if elsewhere is not None:
+        return elsewhere
     if isinstance(error, SegError):
         print_error(error)
         return error.exit_code

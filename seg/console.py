@@ -1,12 +1,16 @@
 """What the command line shows: tables, a line of progress, errors."""
 
+import os
 import shutil
+import socket
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, redirect_stdout
 from typing import TYPE_CHECKING
 
 from seg.errors import SegError
+from seg.processes import ignore_launcher, leads, process_count, process_number, several
 from seg.progress import Progress, silent
 from seg.records import Evaluation, Finding
 
@@ -94,3 +98,30 @@ def print_scores(evaluation: Evaluation) -> None:
 
     heading, *rows = console_rows(evaluation)
     print_table(heading, rows)
+
+
+@contextmanager
+def one_voice() -> Iterator[None]:
+    """Of several processes let only the first one write to the standard output."""
+    if leads():
+        yield
+        return
+    with open(os.devnull, "w", encoding="utf-8") as nowhere, redirect_stdout(nowhere):
+        yield
+
+
+def told_elsewhere(error: Exception, exit_code: int) -> int | None:
+    """The exit code of another process that failed before and said why; None where this one has to speak."""
+    if not several():
+        return None
+    from seg.train.ranks import together
+
+    ignore_launcher()
+    try:
+        first = together().first_failure(exit_code, str(error))
+    except SegError:
+        return None
+    if first.number != process_number():
+        return first.exit_code
+    print(f"Process {first.number} of {process_count()}, on {socket.gethostname()}:", file=sys.stderr)
+    return None

@@ -24,7 +24,7 @@ LEVELS: list[list[set[str]]] = [
     [{"data"}, {"models"}, {"losses"}],
     [{"runs"}],
     [{"config", "organ", "overrides", "knobs", "schema", "values", "registry", "atomic", "digest"}],
-    [{"types", "records", "errors", "progress"}],
+    [{"types", "records", "errors", "progress", "processes"}],
 ]
 WITHOUT_TORCH = (
     "cli",
@@ -40,7 +40,7 @@ WITHOUT_TORCH = (
     "atomic",
     "digest",
 )
-WITHOUT_TORCH += ("runs", "types", "records", "errors", "progress", "report", "__init__", "__main__")
+WITHOUT_TORCH += ("runs", "types", "records", "errors", "progress", "processes", "report", "__init__", "__main__")
 DRAWERS = {"utils", "util", "helpers", "helper", "common", "misc", "base"}
 RECORDS = {"format": "LAYOUT", "metric": "METRIC", "loss": "LOSS", "component": "COMPONENT", "measure": "MEASURE"}
 

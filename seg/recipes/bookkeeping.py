@@ -18,12 +18,14 @@ from seg.data.splits import save_split
 from seg.digest import file_sha256
 from seg.errors import DataError
 from seg.models.weights import WeightReport, WeightRow
+from seg.processes import ignore_launcher, leads
 from seg.recipes.judge import Judged
 from seg.recipes.lineage import in_first_mode, keep_source_curves, lineage_of
 from seg.recipes.pictures import save_pictures
 from seg.recipes.prepare import Prepared
 from seg.recipes.scans_place import FROM_RUN, way_from
 from seg.recipes.source import Origin
+from seg.recipes.together import by_first
 from seg.records import to_json
 from seg.report.tables import cases_csv
 from seg.runs import Run, new_manifest
@@ -132,6 +134,7 @@ def told(prepared: Prepared) -> tuple[str, ...]:
     return (*checked.data_set.tolerated, *overlapping(checked.sources), *guessed, *noted)
 
 
+@by_first("noting what the training came to")
 def note_training(run: Run, training: Training, progress: Progress) -> None:
     """What the loop came to."""
     run.change_manifest(
@@ -144,12 +147,14 @@ def note_training(run: Run, training: Training, progress: Progress) -> None:
             "precision": training.precision.name,
             "skipped_steps": training.precision.skipped_steps,
             "device": training.device.type,
+            "processes": training.ranks.count,
             "peak_memory_mb": peak_memory_mb(training.device),
             "model_sha256": file_sha256(run.model),
         }
     )
 
 
+@by_first("noting the scores")
 def note_finish(run: Run, judged: Judged) -> None:
     """Scores, pictures and the state `finished`."""
     if judged.evaluation is not None:
@@ -160,8 +165,29 @@ def note_finish(run: Run, judged: Judged) -> None:
     run.change_manifest(state="finished")
 
 
+@by_first("noting what the run is")
+def note_verb(run: Run, verb: str) -> None:
+    """That the run is no plain training."""
+    run.change_manifest(verb=verb)
+
+
+def note_state(run: Run, state: str) -> None:
+    """How the run ended."""
+    if leads():
+        run.change_manifest(state=state)
+
+
+@by_first("noting what was decided")
+def note_results(run: Run, more: Mapping[str, Any]) -> None:
+    """Further results beside those of the training."""
+    run.change_manifest(results={**run.manifest().results, **more})
+
+
 def note_failure(run: Run, error: Exception) -> None:
     """The state `failed` and the error's first line."""
+    if not leads():
+        return
+    ignore_launcher()
     manifest = run.manifest()
     run.change_manifest(state="failed", results={**manifest.results, "error": str(error).split("\n")[0][:500]})
 

@@ -12,12 +12,14 @@ from seg.overrides import to_yaml
 from seg.recipes.bookkeeping import refuse_other_data
 from seg.recipes.prepare import Prepared
 from seg.recipes.source import Origin
+from seg.recipes.together import by_first
 from seg.runs import Run
 
 _LONGEST_NAME = 90
 """Characters; a number and the limit of `runs.name` leave room for no more."""
 
 
+@by_first("looking for an earlier run")
 def find_earlier(
     settings: Settings, origins: Sequence[Origin], prepare: Callable[[], Prepared]
 ) -> tuple[Settings, Run | None]:

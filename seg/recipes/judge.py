@@ -14,6 +14,7 @@ from seg.evaluate.largest import KeepLargestDecision, decide_keep_largest
 from seg.evaluate.score import patient_means, score_masks, summarise
 from seg.progress import Progress, silent
 from seg.recipes.prepare import Checked
+from seg.recipes.together import each_case
 from seg.recipes.trained import Trained, largest_parts, predict_labels
 from seg.recipes.written import write_prediction
 from seg.records import Case, CaseScore, Evaluation
@@ -37,23 +38,26 @@ def judge(
     output: Path,
     progress: Progress = silent,
 ) -> Judged:
-    """Predict `cases` into `output` and score them; pictures of the worst, median and best patient per organ."""
+    """Predict `cases` into `output` and score them; pictures of the worst, median and best patient per organ.
+
+    Of several processes each predicts some of the cases, and all get all scores and pictures.
+    """
     if not cases:
         return Judged(None, ())
-    scores: list[CaseScore] = []
-    pictures: list[Picture] = []
     wished = settings.evaluate.metrics
     ranked = _with_metrics(settings, tuple(dict.fromkeys((*wished, "dice"))))
-    for number, case in enumerate(cases):
+
+    def judged(case: Case) -> tuple[list[CaseScore], list[Picture]]:
         image = read_image(case, settings.data)
         masks = read_masks(case, image, checked.sources, checked.data_set.ignore_value, settings.data)
         labels = predict_labels(trained, image)
         write_prediction(output, case, image, labels)
         found = _score(case, image, labels, masks, trained, ranked)
-        scores.extend(found)
-        pictures.extend(_picture(case, image, labels, masks, trained, organ, score)
-                        for organ, score in enumerate(found))  # fmt: skip
-        progress(number + 1, len(cases), case.name)
+        return found, [_picture(case, image, labels, masks, trained, organ, score) for organ, score in enumerate(found)]
+
+    every = each_case("judging", cases, judged, progress)
+    scores = [score for found, _ in every for score in found]
+    pictures = [picture for _, shown in every for picture in shown]
     told = [replace(score, values={name: score.values[name] for name in wished}) for score in scores]
     evaluation = summarise(
         told, wished, settings.evaluate.bootstrap_samples, trained.plan.unit, tolerances(trained.organs, settings)
@@ -66,21 +70,21 @@ def decide_largest(
 ) -> dict[str, KeepLargestDecision]:
     """Per organ whether keeping its largest parts helps the validation patients."""
     dice_only = _with_metrics(settings, ("dice",))
-    both: dict[bool, list[CaseScore]] = {False: [], True: []}
-    for number, case in enumerate(cases):
+
+    def compared(case: Case) -> tuple[list[CaseScore], list[CaseScore]]:
         image = read_image(case, settings.data)
         masks = read_masks(case, image, checked.sources, checked.data_set.ignore_value, settings.data)
         plain = predict_labels(replace(trained, keep_largest=dict.fromkeys(trained.plan.organs, False)), image)
-        for kept, scores in both.items():
-            labels = (
-                largest_parts([plane.copy() for plane in plain], trained.organs, trained.plan, image.contiguous)
-                if kept
-                else plain
-            )
-            scores.extend(_score(case, image, labels, masks, trained, dice_only))
-        progress(number + 1, len(cases), case.name)
+        kept = largest_parts([plane.copy() for plane in plain], trained.organs, trained.plan, image.contiguous)
+        return (
+            _score(case, image, plain, masks, trained, dice_only),
+            _score(case, image, kept, masks, trained, dice_only),
+        )
+
+    every = each_case("deciding on small parts", cases, compared, progress)
+    without, with_largest = ([score for both in every for score in both[which]] for which in (0, 1))
     return {
-        organ: decide_keep_largest(patient_means(both[False], organ, "dice"), patient_means(both[True], organ, "dice"))
+        organ: decide_keep_largest(patient_means(without, organ, "dice"), patient_means(with_largest, organ, "dice"))
         for organ in trained.plan.organs
     }
 

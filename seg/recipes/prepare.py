@@ -16,6 +16,7 @@ from seg.data.splits import SplitPlan, draw_split, refuse_leaks
 from seg.errors import DataError, UsageError
 from seg.overrides import load_organ
 from seg.progress import Progress, silent
+from seg.recipes.together import by_first
 from seg.records import Case, DataSet
 
 Stage = Callable[[str], Progress]
@@ -65,6 +66,7 @@ def prepare(settings: Settings, progress: Stage = _quiet, *, labels_elsewhere: b
     return prepare_checked(checked, settings, progress)
 
 
+@by_first("checking the scans")
 def check_and_split(
     settings: Settings, progress: Stage = _quiet, split: Path | None = None, *, labels_elsewhere: bool = False
 ) -> Checked:
@@ -116,6 +118,7 @@ def refuse_errors(report: CheckReport, tolerated: Sequence[str] = ()) -> None:
     )  # fmt: skip
 
 
+@by_first("preparing the scans")
 def prepare_checked(checked: Checked, settings: Settings, progress: Stage = _quiet) -> Prepared:
     """Fingerprint, plan and cache of a checked data set."""
     training = checked.cases(checked.split.train)

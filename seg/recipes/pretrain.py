@@ -11,7 +11,7 @@ from seg.config import Settings
 from seg.errors import UsageError
 from seg.models.network import build_network
 from seg.models.weights import require_weights
-from seg.recipes.bookkeeping import note_failure, note_training, refuse_other_data
+from seg.recipes.bookkeeping import note_failure, note_state, note_training, refuse_other_data
 from seg.recipes.components import with_knobs
 from seg.recipes.dry_run import print_plan
 from seg.recipes.lineage import start_lines
@@ -20,11 +20,22 @@ from seg.recipes.report import report
 from seg.recipes.restored import save_restored
 from seg.recipes.restoring import measure_restoration
 from seg.recipes.stages import console_stages
+from seg.recipes.together import (
+    by_first,
+    held,
+    in_turn,
+    new_run,
+    own_console,
+    refuse_for_several,
+    the_first_ones,
+    wait_for_end,
+)
 from seg.recipes.train import make_training, open_run, refuse_lone_pixel, stream_batch_size
 from seg.recipes.unlabelled import check_scans, held_out_cases, with_window
-from seg.runs import Run, create_run, locked
+from seg.runs import Run
+from seg.train.follower import log_of
 from seg.train.interrupt import Interrupted
-from seg.train.log import TrainingLog, duration
+from seg.train.log import duration
 from seg.train.loop import fit
 from seg.train.saved import restore
 from seg.train.training import Progress, Training
@@ -43,12 +54,14 @@ def pretrain(
     With `dry_run` nothing is kept: the plan is printed and None returned. With `resume` the run goes on where it
     stopped; `settings` are then the run's own.
     """
-    console = console or Console()
+    console = own_console(console)
     stages = console_stages(console)
+    settings, resume = the_first_ones(settings, resume)
     if settings.train.threads is not None:
         torch.set_num_threads(settings.train.threads)
     refuse_other_routes(settings)
     refuse_lone_pixel(settings)
+    refuse_for_several(settings)
     require_weights(settings.model)
     if not dry_run:
         require_writable(Path(settings.runs.folder) if resume is None else resume.folder)
@@ -60,7 +73,7 @@ def pretrain(
     if resume is not None:
         refuse_other_data(resume, prepared)
     torch.manual_seed(settings.train.seed)
-    network, weights = build_network(settings.model, 1, prepared.plan.input_channels)
+    network, weights = in_turn("building the network")(build_network)(settings.model, 1, prepared.plan.input_channels)
     training = make_training(settings, prepared, network, weights)
     if dry_run:
         print_plan(training, prepared, weights, console)
@@ -68,25 +81,28 @@ def pretrain(
 
     for line in start_lines(training, ()) if resume is None else ():
         console.print(line, highlight=False, markup=False, soft_wrap=True)
-    run = resume or create_run(settings, VERB)
-    with locked(run):
+    run = resume or new_run(settings, VERB)
+    with held(run):
         begin(run, training, prepared, resumed=resume is not None)
         try:
             progress = run_loop(run, training, console)
             note_training(run, training, progress)
             note_restoration(run, training, prepared, stages)
-        except (Interrupted, KeyboardInterrupt):
-            run.change_manifest(state="interrupted")
+        except (Interrupted, KeyboardInterrupt) as error:
+            note_state(run, "interrupted")
+            if isinstance(error, Interrupted):
+                wait_for_end()
             raise
         except Exception as error:
             note_failure(run, error)
             raise
-        run.change_manifest(state="finished")
+        note_state(run, "finished")
         page = report(run)
     console.print(f"Report: {page}", highlight=False, soft_wrap=True)
     return run
 
 
+@by_first("opening the run")
 def begin(run: Run, training: Training, prepared: Prepared, *, resumed: bool) -> None:
     """Note what the run starts from; it carries no organ, so that none finds it."""
     open_run(run, training, prepared, resumed=resumed)
@@ -98,20 +114,21 @@ def run_loop(run: Run, training: Training, console: Console) -> Progress:
     """The loop from the run's newest checkpoint, or from the start where there is none."""
     damages: list[str] = []
     progress = restore(training, run, Progress(training.total_steps), damages.append)
-    settings, cases = training.settings, training.cases["unlabelled"]
-    with TrainingLog(run, progress.total_steps, progress.step, console, settings.train.tensorboard) as log:
+    cases = training.cases["unlabelled"]
+    with log_of(training, run, progress, console) as log:
         for damage in damages:
             log.say(damage)
         verb = "Restoring" if progress.step == 0 else f"Going on after step {progress.step} with"
         log.say(
             f"{verb} {len(cases)} cases, {sum(len(case) for case in cases)} slices, {progress.total_steps} steps of"
-            f" {training.batch_sizes['unlabelled']}, {training.precision.name} on {training.device.type}"
+            f" {training.batch_sizes['unlabelled']}, {training.precision.name} on {training.hardware}"
         )
         progress = fit(training, run, log, progress)
         log.say(f"Trained {progress.step} steps in {duration(progress.elapsed_s)}.")
     return progress
 
 
+@by_first("restoring held-out scans")
 def note_restoration(run: Run, training: Training, prepared: Prepared, stages: Stage) -> None:
     """Measure the restoration of the held-out patients and keep it."""
     component = next(one for one in training.components if isinstance(one, Restoration))

@@ -12,7 +12,7 @@ from rich.console import Console
 from seg.config import Settings
 from seg.data.splits import SplitPlan
 from seg.errors import UsageError
-from seg.recipes.bookkeeping import note_failure, note_training
+from seg.recipes.bookkeeping import note_failure, note_state, note_training, note_verb
 from seg.recipes.components import fitted_to_labels, needs_source_scans
 from seg.recipes.earlier import changed, find_earlier, run_name
 from seg.recipes.hop import finetuned, or_finetuned, starting_from
@@ -22,9 +22,10 @@ from seg.recipes.source import find_origins
 from seg.recipes.source_scans import source_cases
 from seg.recipes.stages import console_stages
 from seg.recipes.start import start_network
+from seg.recipes.together import by_first, held, new_run, wait_for_end
 from seg.recipes.train import make_training, open_run, run_loop
 from seg.report.numbers import count_text
-from seg.runs import PROBE, Run, create_run, locked
+from seg.runs import PROBE, Run
 from seg.train.interrupt import Interrupted
 
 FOLDER = ".probes"
@@ -165,24 +166,28 @@ def train_probe(settings: Settings, prepared: Prepared, earlier: Run | None, con
     torch.manual_seed(settings.train.seed)
     network, weights = start_network(settings, prepared.plan, origins)
     training = make_training(settings, prepared, network, weights, origins, source)
-    run = earlier or create_run(settings)
-    with locked(run):
+    run = earlier or new_run(settings)
+    with held(run):
         open_run(run, training, prepared, origins, resumed=earlier is not None)
-        run.change_manifest(verb=PROBE)
+        note_verb(run, PROBE)
         try:
             note_training(run, training, run_loop(run, training, console))
-        except (Interrupted, KeyboardInterrupt):
-            run.change_manifest(state="interrupted")
+        except (Interrupted, KeyboardInterrupt) as error:
+            note_state(run, "interrupted")
+            if isinstance(error, Interrupted):
+                wait_for_end()
             raise
         except Exception as error:
             note_failure(run, error)
             raise
-        run.change_manifest(state="finished")
-        _remove_weights(run)
+        _finish(run)
     return run
 
 
-def _remove_weights(run: Run) -> None:
+@by_first("ending the probe")
+def _finish(run: Run) -> None:
+    """Scores stay, weights do not."""
+    run.change_manifest(state="finished")
     shutil.rmtree(run.checkpoints, ignore_errors=True)
     for path in (run.model, run.last):
         path.unlink(missing_ok=True)

@@ -9,12 +9,14 @@ from seg.overrides import config_names, load_organ, to_yaml
 from seg.recipes.lineage import ancestors, named, source_curves, source_name
 from seg.recipes.pictures import load_pictures
 from seg.recipes.restored import load_restored
+from seg.recipes.together import by_first
 from seg.records import Manifest, PartRow
 from seg.report.html import write_report
 from seg.report.page import Ancestor, Page, SourceCurve
 from seg.runs import Run
 
 
+@by_first("writing the report")
 def report(run: Run) -> Path:
     """Write `report.html` of a run and return where it lies; the run's own files are all it needs."""
     manifest, settings = run.manifest(), run.settings()

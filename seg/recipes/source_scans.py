@@ -10,10 +10,12 @@ from seg.errors import DataError, UsageError
 from seg.recipes.prepare import Checked, Stage, cache_folder, check_and_split
 from seg.recipes.scans_place import settings_in_place
 from seg.recipes.source import Origin
+from seg.recipes.together import by_first
 from seg.recipes.trained import read_plan
 from seg.runs import Run
 
 
+@by_first("preparing the source's scans")
 def source_cases(origins: Sequence[Origin], plan: Plan, settings: Settings, progress: Stage) -> list[PreparedCase]:
     """The training scans of every source run on the target's grid, with masks of the source's own organs.
 

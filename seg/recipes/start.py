@@ -10,6 +10,7 @@ from seg.models.network import SegNetwork, build_network
 from seg.models.source_weights import load_source
 from seg.models.weights import WeightReport, require_weights
 from seg.recipes.source import WORDS, Origin
+from seg.recipes.together import in_turn
 from seg.runs import Run
 
 
@@ -68,6 +69,7 @@ def _written(value: Any) -> str:
     return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
 
 
+@in_turn("building the network")
 def start_network(settings: Settings, plan: Plan, origins: Sequence[Origin]) -> tuple[SegNetwork, WeightReport]:
     """The network a training starts from; the first source gives the weights, without one `model.weights` does."""
     start = settings.model.model_copy(update={"weights": start_weights(settings, origins)})

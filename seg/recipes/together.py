@@ -3,33 +3,24 @@
 A process that is alone imports nothing for it and calls straight through.
 """
 
-import os
-import signal
 import socket
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext, redirect_stdout, suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext, suppress
 from functools import wraps
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
-from seg.errors import ResourceError, SegError
-from seg.runs import Run, locked
+from seg.config import Settings
+from seg.errors import ResourceError, SegError, UsageError
+from seg.processes import ignore_launcher, leads, process_count, process_number, several
+from seg.progress import Progress, silent
+from seg.records import Case
+from seg.runs import Run, create_run, locked
 
 if TYPE_CHECKING:
     from rich.console import Console
 
 Given = ParamSpec("Given")
 Found = TypeVar("Found")
-
-
-def several() -> bool:
-    """Whether torchrun, or whoever sets its variables, started more than this process."""
-    return os.environ.get("WORLD_SIZE", "1") != "1"
-
-
-def leads() -> bool:
-    """Whether this process writes the run's folder and speaks."""
-    return not several() or os.environ.get("RANK", "0") == "0"
 
 
 def by_first(what: str) -> Callable[[Callable[Given, Found]], Callable[Given, Found]]:
@@ -66,6 +57,60 @@ def in_turn(what: str) -> Callable[[Callable[Given, Found]], Callable[Given, Fou
     return decorate
 
 
+def the_first_ones(settings: Settings, resume: Run | None) -> tuple[Settings, Run | None]:
+    """What the first process was asked for: while another one looked, a run may have begun or ended."""
+    return by_first("agreeing on what to do")(lambda: (settings, resume))()
+
+
+def new_run(settings: Settings, own_name: str = "") -> Run:
+    """A new folder for the settings, which the first process makes."""
+    return by_first("making the run's folder")(create_run)(settings, own_name)
+
+
+def each_case(
+    what: str, cases: Sequence[Case], work: Callable[[Case], Found], progress: Progress = silent
+) -> list[Found]:
+    """`work` of every case, in their order; each case is one process's, and all get all results."""
+    own = cases[process_number() :: process_count()]
+
+    def counted(case: Case) -> Found:
+        found = work(case)
+        progress(own.index(case) + 1, len(own), case.name)
+        return found
+
+    if not several():
+        return [counted(case) for case in cases]
+    from seg.train.ranks import current
+
+    return current().each(what, cases, lambda case: case.name, counted)
+
+
+def refuse_for_several(settings: Settings) -> None:
+    """Raise UsageError where several processes cannot do what one could."""
+    if not several():
+        return
+    train, count = settings.train, process_count()
+    sizes = {
+        "train.batch_size": train.batch_size,
+        "train.unlabelled_batch_size": train.unlabelled_batch_size,
+        "train.source_batch_size": train.source_batch_size,
+    }
+    for name, size in sizes.items():
+        if size is not None and size % count:
+            nearest = max(1, round(size / count)) * count
+            raise UsageError(
+                found=f"{name}={size} for {count} processes",
+                expected=f"a multiple of {count}: each process takes an equal part of every batch",
+                fix=f"use {name}={nearest}, or another number of processes", code="uneven-batch",
+            )  # fmt: skip
+    if train.compile:
+        raise UsageError(
+            found=f"train.compile=true for {count} processes", expected="a network that is not compiled",
+            fix="use train.compile=false: norms look at all processes' slices, which a compiled network cannot",
+            code="compiled-ranks",
+        )  # fmt: skip
+
+
 @contextmanager
 def held(run: Run) -> Iterator[None]:
     """The run's lock, in the first process; ResourceError where another process cannot see the run's folder."""
@@ -86,44 +131,11 @@ def own_console(console: "Console | None") -> "Console":
     return (console or Console()) if leads() else Console(quiet=True)
 
 
-@contextmanager
-def one_voice() -> Iterator[None]:
-    """Let only the first process write to the standard output."""
-    if leads():
-        yield
-        return
-    with open(os.devnull, "w", encoding="utf-8") as nowhere, redirect_stdout(nowhere):
-        yield
-
-
 def wait_for_end() -> None:
-    """Wait for the others, undisturbed by the signals that a launcher sends once the first of them has ended."""
+    """Wait for the others, so that none of them is ended for this one's exit code."""
     if several():
         from seg.train.ranks import current
 
-        ignore_signals()
+        ignore_launcher()
         with suppress(SegError):
             current().meet("the end")
-
-
-def ignore_signals() -> None:
-    """From here on nothing but a kill keeps this process from its last words."""
-    with suppress(ValueError):
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)
-
-
-def told_elsewhere(error: Exception, exit_code: int) -> int | None:
-    """The exit code of the process that failed first; None where it is this one, which then has to say why."""
-    if not several():
-        return None
-    from seg.train.ranks import current
-
-    ignore_signals()
-    try:
-        first = current().first_failure(exit_code, str(error))
-    except SegError:
-        return None
-    if first.number != int(os.environ.get("RANK", "0")):
-        return first.exit_code
-    print(f"Process {first.number} of {os.environ['WORLD_SIZE']}, on {socket.gethostname()}:", file=sys.stderr)
-    return None

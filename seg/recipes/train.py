@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -15,7 +16,16 @@ from seg.errors import UsageError
 from seg.models.network import SegNetwork
 from seg.models.weights import WeightReport
 from seg.overrides import load_organ
-from seg.recipes.bookkeeping import note_failure, note_finish, note_start, note_training, refuse_other_data
+from seg.processes import leads
+from seg.recipes.bookkeeping import (
+    note_failure,
+    note_finish,
+    note_results,
+    note_start,
+    note_state,
+    note_training,
+    refuse_other_data,
+)
 from seg.recipes.components import (
     fitted_to_labels,
     has_labels_elsewhere,
@@ -34,11 +44,22 @@ from seg.recipes.source import Origin, find_origins, source_model
 from seg.recipes.source_scans import source_cases
 from seg.recipes.stages import console_stages
 from seg.recipes.start import refuse_bad_start, start_network
+from seg.recipes.together import (
+    by_first,
+    held,
+    in_turn,
+    new_run,
+    own_console,
+    refuse_for_several,
+    the_first_ones,
+    wait_for_end,
+)
 from seg.recipes.trained import load_trained
 from seg.recipes.written import write_label_table
-from seg.runs import Run, create_run, locked, remove_leftovers
+from seg.runs import Run, remove_leftovers
+from seg.train.follower import log_of
 from seg.train.interrupt import Interrupted
-from seg.train.log import TrainingLog, duration
+from seg.train.log import duration
 from seg.train.loop import fit
 from seg.train.precision import Precision, choose_device, choose_precision
 from seg.train.saved import restore
@@ -56,11 +77,12 @@ def train(
     stopped, on its own split; `settings` are then the run's own. `checked` are the data where they were checked and
     split before, and `route` is kept as the way to the start.
     """
-    console = console or Console()
+    console = own_console(console)
     stages = console_stages(console)
+    settings, resume = the_first_ones(settings, resume)
     if settings.train.threads is not None:
         torch.set_num_threads(settings.train.threads)
-    for refuse in (refuse_way, refuse_mirrored_pairs, refuse_lone_pixel):
+    for refuse in (refuse_way, refuse_mirrored_pairs, refuse_lone_pixel, refuse_for_several):
         refuse(settings)
     settings, origins = with_knobs(settings), find_origins(settings)
     for refuse_start in (refuse_bad_start, refuse_start_without_needs):
@@ -85,8 +107,8 @@ def train(
 
     if resume is None:
         console.print("\n".join(start_lines(training, origins)), highlight=False, markup=False, soft_wrap=True)
-    run = resume or create_run(settings)
-    with locked(run):
+    run = resume or new_run(settings)
+    with held(run):
         open_run(run, training, prepared, origins, resumed=resume is not None, route=route)
         train_and_judge(run, training, settings, checked, console)
         page = report(run)
@@ -100,8 +122,10 @@ def train_and_judge(run: Run, training: Training, settings: Settings, checked: C
         progress = run_loop(run, training, console)
         note_training(run, training, progress)
         judged = judge_run(run, settings, checked, console_stages(console))
-    except (Interrupted, KeyboardInterrupt):
-        run.change_manifest(state="interrupted")
+    except (Interrupted, KeyboardInterrupt) as error:
+        note_state(run, "interrupted")
+        if isinstance(error, Interrupted):
+            wait_for_end()
         raise
     except Exception as error:
         note_failure(run, error)
@@ -109,6 +133,7 @@ def train_and_judge(run: Run, training: Training, settings: Settings, checked: C
     note_finish(run, judged)
 
 
+@by_first("opening the run")
 def open_run(
     run: Run, training: Training, prepared: Prepared, origins: Sequence[Origin] = (), *, resumed: bool,
     route: Route | None = None,
@@ -128,7 +153,7 @@ def run_loop(run: Run, training: Training, console: Console) -> Progress:
     damages: list[str] = []
     progress = restore(training, run, Progress(training.total_steps), damages.append)
     settings = training.settings
-    with TrainingLog(run, progress.total_steps, progress.step, console, settings.train.tensorboard) as log:
+    with log_of(training, run, progress, console) as log:
         for damage in damages:
             log.say(damage)
         organs = ", ".join(settings.organ)
@@ -137,7 +162,7 @@ def run_loop(run: Run, training: Training, console: Console) -> Progress:
         verb = "Training" if progress.step == 0 else f"Going on after step {progress.step} with"
         log.say(
             f"{verb} {organs}: {len(learned)} cases, {slices} slices, {progress.total_steps} steps"
-            f" of {settings.train.batch_size}, {training.precision.name} on {training.device.type}"
+            f" of {settings.train.batch_size}, {training.precision.name} on {training.hardware}"
         )
         progress = fit(training, run, log, progress)
         log.say(f"Trained {progress.step} steps in {duration(progress.elapsed_s)}.")
@@ -151,12 +176,12 @@ def judge_run(run: Run, settings: Settings, checked: Checked, stages: Stage) -> 
         validation = checked.cases(checked.split.validation)
         decisions = decide_largest(trained, checked, validation, settings, stages("deciding on small parts"))
         kept = {organ: decision.keep for organ, decision in decisions.items()}
-        results = run.manifest().results
-        run.change_manifest(results={**results, "keep_largest": kept})
+        note_results(run, {"keep_largest": kept})
         trained = load_trained(run, settings)
     cases = checked.cases(checked.split.test)
     judged = judge(trained, checked, cases, settings, run.predictions, stages("judging"))
-    write_label_table(run.predictions, trained.plan.organs, trained.plan.organ_values)
+    if leads():
+        write_label_table(run.predictions, trained.plan.organs, trained.plan.organ_values)
     return judged
 
 
@@ -190,6 +215,7 @@ def refuse_lone_pixel(settings: Settings) -> None:
         )  # fmt: skip
 
 
+@in_turn("preparing the strategy")
 def make_training(
     settings: Settings, prepared: Prepared, network: SegNetwork, start: WeightReport,
     origins: Sequence[Origin] = (), source: Sequence[PreparedCase] = (),
@@ -223,7 +249,7 @@ def make_task(
     settings: Settings, prepared: Prepared, cases: Mapping[str, Sequence[PreparedCase]], origins: Sequence[Origin]
 ) -> Task:
     """What the components are made for."""
-    return Task(
+    task = Task(
         settings=settings,
         plan=prepared.plan,
         cases=cases,
@@ -231,6 +257,7 @@ def make_task(
         source_organs=origins[0].organs if origins else (),
         cache=cache_folder(settings),
     )
+    return task if leads() else replace(task, say=lambda line: None)
 
 
 def stream_batch_size(stream: str, settings: Train) -> int:

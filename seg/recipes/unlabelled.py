@@ -11,9 +11,11 @@ from seg.data.discover import find_data
 from seg.data.splits import SplitPlan, draw_split, load_split, refuse_leaks
 from seg.overrides import load_organ
 from seg.recipes.prepare import Checked, Prepared, Stage, cache_folder, data_root, refuse_errors
+from seg.recipes.together import by_first
 from seg.records import Case, DataSet
 
 
+@by_first("checking the scans")
 def check_scans(settings: Settings, progress: Stage, split: Path | None = None) -> Checked:
     """Find and check the scans below `data.root`, and hold patients back (or take the saved split of an earlier run).
 

@@ -18,6 +18,7 @@ from torch.distributed.rendezvous import rendezvous
 
 from seg.errors import DeviceError, SegError, UsageError
 from seg.models.sharing import Sharing
+from seg.processes import process_count
 from seg.train.meeting import Failure, Meeting, OtherFailedError, Store, lost
 
 Found = TypeVar("Found")
@@ -216,7 +217,7 @@ def together() -> Ranks:
 
     Raises UsageError where the environment does not say where they meet, DeviceError where they do not come.
     """
-    count = int(os.environ.get("WORLD_SIZE", "1"))
+    count = process_count()
     if count == 1:
         return Ranks()
     place_on_gpu(int(os.environ.get("LOCAL_RANK", os.environ.get("RANK", "0"))))

@@ -54,7 +54,7 @@ def restore(training: Training, run: Run, progress: Progress, say: Callable[[str
     for number, component in enumerate(training.components):
         component.load_state_dict(tensors.get(f"component-{number}", {}))
     training.precision.load_state(checkpoint.state["precision"])
-    if BEST in tensors and checkpoint.place is not None:
+    if BEST in tensors and checkpoint.place is not None and training.ranks.leads:
         put_link(checkpoint.place / f"{BEST}.safetensors", run.model)
     saved = Progress(**checkpoint.state["progress"])
     training.set_length(saved.total_steps)

@@ -133,6 +133,12 @@ class Training:
         return {"learning" if self.ema is None else "averaged": self.predictor}
 
     @property
+    def hardware(self) -> str:
+        """What it runs on, in words."""
+        several = f", {self.ranks.count} processes" if self.ranks.count > 1 else ""
+        return f"{self.device.type}{several}"
+
+    @property
     def inference(self) -> Inference:
         """How whole slices go through it."""
         return Inference(self.device, self.precision.autocast, self.settings.predict.batch_size)

@@ -1,13 +1,9 @@
 """Batches whose slices several processes have loaded, put together for all of them."""
 
-from collections.abc import Mapping
-
 import torch
 
-from seg.config import Train
 from seg.data.dataset import Batch
 from seg.data.streams import Batches
-from seg.errors import UsageError
 from seg.train.ranks import Ranks
 
 
@@ -30,20 +26,3 @@ def put_together(ranks: Ranks, parts: Batches, device: torch.device) -> Batches:
         )
         for name, part in here.items()
     }
-
-
-def refuse_uneven(train: Train, ranks: Ranks) -> None:
-    """Raise UsageError where a batch cannot be divided into equal parts; its sizes count all processes together."""
-    sizes: Mapping[str, int | None] = {
-        "train.batch_size": train.batch_size,
-        "train.unlabelled_batch_size": train.unlabelled_batch_size,
-        "train.source_batch_size": train.source_batch_size,
-    }
-    for name, size in sizes.items():
-        if size is not None and size % ranks.count:
-            nearest = max(1, round(size / ranks.count)) * ranks.count
-            raise UsageError(
-                found=f"{name}={size} for {ranks.count} processes",
-                expected=f"a multiple of {ranks.count}: each process takes an equal part of every batch",
-                fix=f"use {name}={nearest}, or another number of processes", code="uneven-batch",
-            )  # fmt: skip
