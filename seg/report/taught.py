@@ -10,10 +10,11 @@ from seg.report.section import Section
 
 _DICE = {"teacher": "val/teacher/dice", "student": "val/student/dice"}
 _PLOTS = (
+    ({"teacher/weight": "weight"}, "weight of the consistency", "How much the teacher counted.", False),
     (
-        {"teacher/weight": "weight", "loss/consistency": "consistency loss"},
-        "weight and weighted loss",
-        "How much the teacher counted, and what its disagreement with the student cost.",
+        {"loss/consistency": "consistency loss"},
+        "weighted consistency loss",
+        "What the student's disagreement with the teacher cost, times its weight.",
         False,
     ),
     (

@@ -23,7 +23,7 @@ def test_a_page_draws_weight_loss_distance_and_both_scores(page: Page) -> None:
     section = taught(page, name_patients(None, False))
     assert section is not None
     drawn = [str(plot) for _, plot in section.content["plots"]]
-    expected = (("weight", "consistency loss"), ("distance",), ("teacher", "student"))
+    expected = (("weight",), ("consistency loss",), ("distance",), ("teacher", "student"))
     assert len(drawn) == len(expected)
     for plot, titles in zip(drawn, expected, strict=True):
         assert all(f">{title}</text>" in plot for title in titles)
