@@ -1,11 +1,8 @@
 """One run is one folder. Make it, find it again, lock it, and keep its manifest. No torch."""
 
-import fcntl
 import json
-import os
 import platform
 import shutil
-import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -16,7 +13,8 @@ from typing import Any
 
 from seg.atomic import TEMPORARY, cannot_write, write_text
 from seg.config import Settings
-from seg.errors import CheckpointError, ResourceError, UsageError, nearest
+from seg.errors import CheckpointError, UsageError, nearest
+from seg.lock import held
 from seg.overrides import resolve, to_yaml
 from seg.records import CurveRow, Evaluation, Manifest, evaluation_from_json, manifest_from_json, to_json
 
@@ -247,27 +245,10 @@ def versions() -> dict[str, str]:
 
 
 @contextmanager
-def locked(run: Run) -> Iterator[None]:
-    """Hold the run's folder alone; the lock dies with the process, so a killed one leaves nothing to clean.
-
-    Raises ResourceError that names the process which holds it.
-    """
-    path = run.folder / ".lock"
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
-    try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            holder = os.read(descriptor, 200).decode(errors="replace") or "another process"
-            raise ResourceError(
-                found=f"the run in use by {holder}", expected="a run nobody writes to",
-                fix="wait for it, or start a run of another name", path=run.folder, code="run-locked",
-            ) from None  # fmt: skip
-        os.ftruncate(descriptor, 0)
-        os.write(descriptor, f"process {os.getpid()} on {socket.gethostname()}".encode())
-        yield
-    finally:
-        os.close(descriptor)
+def locked(run: Run) -> Iterator[str]:
+    """Hold the run's folder alone, as `lock.held` does."""
+    with held(run.folder) as dead:
+        yield dead
 
 
 def remove_leftovers(run: Run) -> None:

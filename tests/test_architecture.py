@@ -23,7 +23,7 @@ LEVELS: list[list[set[str]]] = [
     [{"transfer"}, {"evaluate"}],
     [{"data"}, {"models"}, {"losses"}],
     [{"runs"}],
-    [{"config", "organ", "overrides", "knobs", "schema", "values", "registry", "atomic", "digest"}],
+    [{"config", "organ", "overrides", "knobs", "schema", "values", "registry", "atomic", "lock", "digest"}],
     [{"types", "records", "errors", "progress", "processes"}],
 ]
 WITHOUT_TORCH = (
@@ -38,6 +38,7 @@ WITHOUT_TORCH = (
     "values",
     "registry",
     "atomic",
+    "lock",
     "digest",
 )
 WITHOUT_TORCH += ("runs", "types", "records", "errors", "progress", "processes", "report", "__init__", "__main__")
