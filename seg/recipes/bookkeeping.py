@@ -146,6 +146,8 @@ def note_training(run: Run, training: Training, progress: Progress) -> None:
             "training_s": round(progress.elapsed_s, 1),
             "precision": training.precision.name,
             "skipped_steps": training.precision.skipped_steps,
+            "tf32": training.settings.train.tf32 and training.device.type == "cuda",
+            "compiled": training.settings.train.compile,
             "device": training.device.type,
             "processes": training.ranks.count,
             "peak_memory_mb": peak_memory_mb(training.device),
@@ -195,6 +197,6 @@ def note_failure(run: Run, error: Exception) -> None:
 def peak_memory_mb(device: torch.device) -> int:
     """Most memory the process held, on the GPU where it trained there, else in RAM."""
     if device.type == "cuda":
-        return int(torch.cuda.max_memory_allocated() / 1e6)  # gpu-only
+        return int(torch.cuda.max_memory_allocated(device) / 1e6)  # gpu-only
     unit = 1 if sys.platform == "darwin" else 1024
     return int(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6)

@@ -1,6 +1,6 @@
 """`seg report`: the page of a run, made from what lies in its folder."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -122,9 +122,17 @@ def decided(manifest: Manifest) -> tuple[str, ...]:
     )
 
 
+def computed_in(results: Mapping[str, Any]) -> str:
+    """Number format and device."""
+    rounded = " with TF32" if results.get("tf32") else ""
+    compiled = ", compiled" if results.get("compiled") else ""
+    return f"{results.get('precision', '')}{rounded} on {results.get('device', '')}{compiled}"
+
+
 def lineage_rows(manifest: Manifest) -> tuple[tuple[str, str], ...]:
     """Where the model came from."""
     lineage, results = manifest.lineage, manifest.results
+    skipped = results.get("skipped_steps", 0)
     tensors = ", ".join(f"{count} {status}" for status, count in lineage.get("tensors", {}).items())
     rows = [
         ("Run", manifest.run),
@@ -136,7 +144,8 @@ def lineage_rows(manifest: Manifest) -> tuple[tuple[str, str], ...]:
         ("Seed", str(manifest.seed)),
         ("Steps", f"{results.get('steps', '')}, best at {results.get('best_step', '')}"),
         ("Training time", f"{results.get('training_s', 0) / 60:.1f} min"),
-        ("Computed in", f"{results.get('precision', '')} on {results.get('device', '')}"),
+        ("Computed in", computed_in(results)),
+        ("Skipped steps", f"{skipped}, since a gradient overflowed in fp16" if skipped else ""),
         ("Peak memory", f"{results.get('peak_memory_mb', 0)} MB"),
         ("sha256 of the model", str(results.get("model_sha256", ""))),
     ]  # fmt: skip

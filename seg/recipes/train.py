@@ -57,11 +57,12 @@ from seg.recipes.together import (
 from seg.recipes.trained import load_trained
 from seg.recipes.written import write_label_table
 from seg.runs import Run, remove_leftovers
+from seg.train.compiled import compile_network
 from seg.train.follower import log_of
 from seg.train.interrupt import Interrupted
 from seg.train.log import duration
 from seg.train.loop import fit
-from seg.train.precision import Precision, choose_device, choose_precision
+from seg.train.precision import Precision, choose_device, choose_precision, set_tf32
 from seg.train.saved import restore
 from seg.train.training import Progress, Training
 from seg.transfer.component import Task
@@ -225,10 +226,11 @@ def make_training(
     cases = {stream: scans for stream, scans in found.items() if scans}
     components = make_components(settings, make_task(settings, prepared, cases, origins))
     device = choose_device(settings.train.device)
+    set_tf32(settings.train.tf32)
     layout = torch.channels_last if settings.train.channels_last else torch.contiguous_format
     network.to(device).to(memory_format=layout)
     if settings.train.compile:
-        network.compile()
+        compile_network(network)
     streams = dict.fromkeys(stream for component in components for stream in component.streams())
     return Training(
         settings=settings,

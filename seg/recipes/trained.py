@@ -18,7 +18,7 @@ from seg.models.network import SegNetwork, build_network
 from seg.models.weight_files import read_weight_file
 from seg.overrides import load_organ
 from seg.runs import Run
-from seg.train.precision import Precision, choose_device, choose_precision
+from seg.train.precision import Precision, choose_device, choose_precision, set_tf32
 
 
 @dataclass(frozen=True)
@@ -101,6 +101,7 @@ def decided_or_told(plan: Plan, decided: dict[str, bool], settings: Settings) ->
 def make_inference(network: SegNetwork, settings: Settings) -> Inference:
     """Move the network to the device of the settings and say how slices go through it."""
     device = choose_device(settings.train.device)
+    set_tf32(settings.train.tf32)
     network.to(device).to(memory_format=_layout(settings))
     precision = Precision(choose_precision(settings.train.precision, device), device, None)
     return Inference(device, precision.autocast, settings.predict.batch_size, settings.predict.flips)
