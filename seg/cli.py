@@ -5,14 +5,15 @@ import sys
 import traceback
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import typer
-from typer.core import TyperCommand
 from typer.exceptions import TyperException
 
 from seg import api
+from seg.command import ExplainsSettings, GoesOn
 from seg.console import (
+    end_now,
     one_voice,
     print_error,
     print_findings,
@@ -40,20 +41,8 @@ Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an e
 Config = Annotated[list[Path] | None, typer.Option("--config", metavar="FILE", help="YAML settings; may be repeated.")]
 Output = Annotated[Path, typer.Option("--output", "-o", metavar="FOLDER", help="Where results go.")]
 RunName = Annotated[str, typer.Argument(metavar="RUN", help="A run's folder or name, or an organ: its best run.")]
+New = Annotated[bool, typer.Option("--new", help="Begin anew where an unfinished run of the same command goes on.")]
 Runs = Annotated[Path, typer.Option("--runs", metavar="FOLDER", help="Where runs are looked for by name.")]
-
-
-class ExplainsSettings(TyperCommand):
-    """A command whose help ends with every setting, generated from the schema."""
-
-    def format_epilog(self, ctx: Any, formatter: Any) -> None:
-        """Name, meaning, default and values of every setting."""
-        from seg.schema import describe, expected, shown
-
-        with formatter.section("Settings"):
-            formatter.write_dl(
-                [(name, f"{meaning} [{shown(default)}; {expected(name)}]") for name, default, meaning, _ in describe()]
-            )
 
 
 @app.callback()
@@ -61,7 +50,7 @@ def seg(debug: Debug = False) -> None:
     """Read `--debug` wherever it stands; `main` looks for it."""
 
 
-@app.command(cls=ExplainsSettings)
+@app.command(cls=GoesOn)
 def train(
     words: Words = None,
     config: Config = None,
@@ -69,8 +58,11 @@ def train(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Check data, model and one batch; print the plan.")
     ] = False,
-    resume: Annotated[str | None, typer.Option("--resume", metavar="RUN", help="Go on with this run.")] = None,
+    resume: Annotated[
+        str | None, typer.Option("--resume", metavar="[RUN]", help="Go on with this run, or the newest unfinished one.")
+    ] = None,
     runs: Runs = Path("runs"),
+    new: New = False,
     debug: Debug = False,
 ) -> None:
     """Train a model on a folder of scans.
@@ -82,7 +74,8 @@ def train(
 
         typer.echo(to_yaml(api.settings(given=words or (), config=config or ())), nl=False)
         return
-    run = api.train(given=words or (), config=config or (), dry_run=dry_run, resume=resume, runs=runs)
+    going_on = True if resume == "" else resume
+    run = api.train(given=words or (), config=config or (), dry_run=dry_run, resume=going_on, runs=runs, new=new)
     if run is not None:
         print_run(run)
 
@@ -94,14 +87,15 @@ def pretrain(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Check data, model and one batch; print the plan.")
     ] = False,
+    new: New = False,
     debug: Debug = False,
 ) -> None:
     """Learn from scans without labels, as a start for transfers.
 
-    Damaged scans are restored. `seg transfer --from RUN` goes on with the result, `seg train --resume RUN` with a
-    run that was interrupted.
+    Damaged scans are restored. `seg transfer --from RUN` goes on with the result, `seg train --resume` with a run that
+    was interrupted.
     """
-    run = api.pretrain(words or (), config=config or (), dry_run=dry_run)
+    run = api.pretrain(words or (), config=config or (), dry_run=dry_run, new=new)
     if run is not None:
         print_run(run)
 
@@ -123,11 +117,12 @@ def transfer(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Check source, data, model and one batch; print the plan.")
     ] = False,
+    new: New = False,
     debug: Debug = False,
 ) -> None:
     """Train an organ with few labels from what another model knows.
 
-    The model is scored like any other; the report also says what was moved. `seg train --resume RUN` goes on with it.
+    The model is scored like any other; the report also says what was moved. `seg train --resume` goes on with it.
     """
     if show_config:
         from seg.overrides import to_yaml
@@ -135,7 +130,8 @@ def transfer(
         chosen = api.transfer_words(source, target, words or (), strategy, via)
         typer.echo(to_yaml(api.transfer_settings(chosen, config or ())), nl=False)
         return
-    run = api.transfer(source, target, words or (), strategy=strategy, via=via, config=config or (), dry_run=dry_run)
+    given, files = words or (), config or ()
+    run = api.transfer(source, target, given, strategy=strategy, via=via, config=files, dry_run=dry_run, new=new)
     if run is not None:
         print_run(run)
 
@@ -271,13 +267,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         with one_voice():
             code = app(given, prog_name="seg", standalone_mode=False)
-        return code if isinstance(code, int) else 0
+        return end_now(code if isinstance(code, int) else 0)
     except KeyboardInterrupt:
         return 130
     except Exception as error:
         if "--debug" in given:
             traceback.print_exception(error)
-        return _explain(error)
+        return end_now(_explain(error))
 
 
 def _explain(error: Exception) -> int:

@@ -6,7 +6,7 @@ import socket
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, redirect_stdout
+from contextlib import contextmanager, nullcontext, redirect_stdout
 from typing import TYPE_CHECKING
 
 from seg.errors import SegError
@@ -102,12 +102,26 @@ def print_scores(evaluation: Evaluation) -> None:
 
 @contextmanager
 def one_voice() -> Iterator[None]:
-    """Of several processes let only the first one write to the standard output."""
-    if leads():
-        yield
-        return
-    with open(os.devnull, "w", encoding="utf-8") as nowhere, redirect_stdout(nowhere):
-        yield
+    """Of several processes let only the first one write to the standard output, and all end at once after a signal."""
+    with open(os.devnull, "w", encoding="utf-8") as nowhere, nullcontext() if leads() else redirect_stdout(nowhere):
+        try:
+            yield
+        except SystemExit as end:
+            end_now(end.code if isinstance(end.code, int) else 1)
+            raise
+
+
+def end_now(exit_code: int) -> int:
+    """End this process at once where there are others; returns the exit code elsewhere.
+
+    An interpreter that ends the usual way takes seconds for its modules, and after a failure for others that do not
+    answer any more. Launchers kill what takes longer than the first process that ended.
+    """
+    if several():
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(exit_code)
+    return exit_code
 
 
 def told_elsewhere(error: Exception, exit_code: int) -> int | None:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import threading
 import time
 from collections.abc import Callable
@@ -66,8 +67,10 @@ class OtherFailedError(SegError):
 
 def lost(error: Exception) -> DeviceError:
     """What to say where another process ended without a word."""
+    # Without where in the library's code it was noticed, and without the library's advice.
+    reason = re.sub(r"^\[[^\]]*\] ", "", str(error)).split(". ")[0].split("\n")[0]
     return DeviceError(
-        found=f"no contact with another process any more ({str(error).splitlines()[0]})",
+        found=f"no contact with another process any more ({reason})",
         expected="all processes at work",
         fix="look for one that was killed, such as for memory; `seg train --resume` goes on from the last checkpoint",
         code="process-lost",

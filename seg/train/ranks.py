@@ -4,6 +4,7 @@ A process that is alone never touches it. Everything that all must agree on (the
 finite, when to stop) is decided once and told, never found out by each.
 """
 
+import atexit
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -237,6 +238,7 @@ def together() -> Ranks:
             expected=f"{count} processes at {os.environ.get('MASTER_ADDR')}:{os.environ.get('MASTER_PORT')}",
             fix="see that all were started and that no firewall is between them", code="process-lost",
         ) from None  # fmt: skip
+    atexit.register(torch.distributed.destroy_process_group)
     return _Several(PrefixStore("seg", store), number, count)
 
 
