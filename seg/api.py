@@ -45,8 +45,9 @@ def train(
     *,
     config: Sequence[AnyPath] = (),
     dry_run: bool = False,
-    resume: "RunLike | None" = None,
+    resume: "RunLike | bool | None" = None,
     runs: AnyPath = "runs",
+    new: bool = False,
 ) -> "Run | None":
     """Train a model and score it on patients kept back until the end; returns the run, a folder with everything.
 
@@ -57,42 +58,45 @@ def train(
 
     `dry_run` checks the data, builds the model, tries a few batches, prints the plan and returns None.
     `resume` goes on with an interrupted run under the settings it was started with, so none may be given beside it;
-    a name is looked up in the folder `runs`.
+    a name is looked up in the folder `runs`, and True means the newest unfinished run there.
+    An unfinished run that the same settings began goes on by itself, unless `new`.
     Raises a SegError child for settings, data, weights, devices or a loss that went wrong.
     """
     words = words_of(organ, given)
-    if resume is not None and (words or config):
+    if resume and (words or config or new):
         raise UsageError(
-            found=f"settings beside a run to resume: {' '.join([*words, *map(str, config)])}",
+            found=f"settings beside a run to resume: {' '.join([*words, *map(str, config), *['--new'] * new])}",
             expected="the run alone, which goes on under its own settings",
             fix="leave the settings out, or start a new run with them",
             code="resume-settings",
         )
-    if resume is not None:
-        going_on = _run(resume, runs)
+    if resume:
+        going_on = _unfinished(runs) if resume is True else _run(resume, runs)
         from seg.recipes import resume as resumption
 
         return resumption.resume(going_on, dry_run=dry_run)
     resolved = resolved_settings(words, config, on_this_machine=True)
     from seg.recipes import train as recipe
 
-    return recipe.train(resolved, dry_run=dry_run)
+    return recipe.train(resolved, dry_run=dry_run, new=new)
 
 
-def pretrain(given: Given = (), *, config: Sequence[AnyPath] = (), dry_run: bool = False) -> "Run | None":
+def pretrain(
+    given: Given = (), *, config: Sequence[AnyPath] = (), dry_run: bool = False, new: bool = False
+) -> "Run | None":
     """Learn the looks of scans without labels by restoring damaged ones; the run is a source for `transfer`.
 
         run = seg.pretrain({"data.root": "scans", "organ": "pancreas"})
         seg.transfer(run.name, "pancreas", {"data.root": "labelled"})
 
     Labels at `data.root` are not looked at; the organs only say through which CT window the scans are seen. Patients
-    that a training on the same data would test are held back. `train(resume=...)` goes on with an interrupted run.
+    that a training on the same data would test are held back. An interrupted run goes on as one of `train` does.
     Raises a SegError child as `train` does.
     """
     resolved = resolved_settings(("strategy=restoration", *words_of((), given)), config, on_this_machine=True)
     from seg.recipes import pretrain as recipe
 
-    return recipe.pretrain(resolved, dry_run=dry_run)
+    return recipe.pretrain(resolved, dry_run=dry_run, new=new)
 
 
 def transfer(
@@ -104,8 +108,9 @@ def transfer(
     via: str | Sequence[str] = (),
     config: Sequence[AnyPath] = (),
     dry_run: bool = False,
+    new: bool = False,
 ) -> "Run | None":
-    """Train `target` from what `source` knows, and score it like `train`; `train(resume=...)` goes on with such a run.
+    """Train `target` from what `source` knows, and score it like `train`; interrupted runs go on as those of `train`.
 
         run = seg.transfer("liver", "pancreas", {"data.root": "scans"}, strategy=["finetune", "edge"])
 
@@ -117,7 +122,7 @@ def transfer(
     resolved = transfer_settings(words, config)
     from seg.recipes import transfer as recipe
 
-    return recipe.transfer(resolved, dry_run=dry_run)
+    return recipe.transfer(resolved, dry_run=dry_run, new=new)
 
 
 def predict(run: "RunLike", source: AnyPath, output: AnyPath, given: Given = ()) -> "PredictOutcome":
@@ -219,6 +224,12 @@ def listing(kind: str, *, runs: AnyPath = "runs") -> "Table":
     from seg.recipes import listing as recipe
 
     return recipe.listing(kind, Path(runs))
+
+
+def _unfinished(runs: AnyPath) -> "Run":
+    from seg.recipes.unfinished import newest_unfinished
+
+    return newest_unfinished(Path(runs))
 
 
 def _run(run: "RunLike", runs: AnyPath) -> "Run":

@@ -9,9 +9,9 @@ VERBS = (
     "completion",
 )  # fmt: skip
 OPTIONS = {
-    "train": ("--config", "--show-config", "--dry-run", "--resume", "--runs"),
-    "transfer": ("--from", "--to", "--strategy", "--via", "--config", "--show-config", "--dry-run"),
-    "pretrain": ("--config", "--dry-run"),
+    "train": ("--config", "--show-config", "--dry-run", "--resume", "--runs", "--new"),
+    "transfer": ("--from", "--to", "--strategy", "--via", "--config", "--show-config", "--dry-run", "--new"),
+    "pretrain": ("--config", "--dry-run", "--new"),
     "predict": ("--output",),
     "evaluate": ("--output",),
     "phantom": ("--output", "--layout", "--labelled", "--unlabelled", "--seed", "--scanner"),

@@ -3,8 +3,6 @@
 import json
 import platform
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from importlib import metadata
@@ -13,12 +11,12 @@ from typing import Any
 
 from seg.atomic import TEMPORARY, cannot_write, write_text
 from seg.config import Settings
-from seg.errors import CheckpointError, UsageError, nearest
-from seg.lock import held
+from seg.errors import CheckpointError, nearest
 from seg.overrides import resolve, to_yaml
 from seg.records import CurveRow, Evaluation, Manifest, evaluation_from_json, manifest_from_json, to_json
 
 _PACKAGES = ("torch", "monai", "segmentation-models-pytorch", "timm", "nibabel", "albumentations", "numpy", "scipy")
+_ASKED = "asked.yaml"
 PROBE = "probe"
 """What the manifest says of a short training that compares two starts of a transfer; it has no result of its own."""
 
@@ -102,9 +100,18 @@ class Run:
         """The resolved settings the run was started with."""
         return resolve([], [self.folder / "config.yaml"])
 
+    def asked(self) -> Settings:
+        """The resolved settings of the command, before the data changed any of them."""
+        asked = self.folder / _ASKED
+        return resolve([], [asked]) if asked.exists() else self.settings()
+
     def write_settings(self, settings: Settings) -> None:
-        """Save the resolved settings."""
-        write_text(self.folder / "config.yaml", to_yaml(settings))
+        """Save the resolved settings; others that were saved before stay as those that were asked for."""
+        config, text = self.folder / "config.yaml", to_yaml(settings)
+        asked = config.read_text(encoding="utf-8") if config.exists() else text
+        if asked != text:
+            write_text(self.folder / _ASKED, asked)
+        write_text(config, text)
 
     def evaluation(self) -> Evaluation | None:
         """Scores of the test patients, or None before the evaluation."""
@@ -139,40 +146,37 @@ class Run:
 
 
 def create_run(settings: Settings, own_name: str = "") -> Run:
-    """A new folder for these settings; a name that is taken is refused, an own name gets a number.
+    """A new, empty folder for these settings; a run without a name gets one from `own_name`, the date and a number.
 
-    `own_name` is what a run without a name is called before its date; empty makes it from organs and source.
+    An empty `own_name` is made from organs and source. Raises FileExistsError where the name of the settings is taken.
     """
-    folder = Path(settings.runs.folder)
-    if settings.runs.name:
-        run = Run(folder / settings.runs.name)
-        if run.folder.exists():
-            raise UsageError(
-                found="a run of that name", expected="a new name", path=run.folder, code="run-exists",
-                fix=f"choose another runs.name, or go on with `seg train --resume {run.name}`",
-            )  # fmt: skip
-    else:
-        run = Run(_free_folder(folder / f"{own_name or _own_name(settings)}-{datetime.now(UTC):%Y%m%d-%H%M%S}"))
+    folder, now = Path(settings.runs.folder), datetime.now(UTC)
+    name = settings.runs.name or f"{own_name or _own_name(settings)}-{now:%Y%m%d-%H%M%S}"
     try:
-        run.folder.mkdir(parents=True)
-        run.write_settings(settings)
+        folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise cannot_write(run.folder, error) from None
-    return run
+        raise cannot_write(folder, error) from None
+    return Run(_made(folder / name, numbered=not settings.runs.name))
+
+
+def _made(folder: Path, *, numbered: bool) -> Path:
+    number, place = 2, folder
+    while True:
+        try:
+            place.mkdir()
+        except FileExistsError:
+            if not numbered:
+                raise
+            number, place = number + 1, folder.with_name(f"{folder.name}-{number}")
+        except OSError as error:
+            raise cannot_write(place, error) from None
+        else:
+            return place
 
 
 def _own_name(settings: Settings) -> str:
     organs = "-".join(settings.organ)
     return "-from-".join([organs, *(Path(source).stem for source in settings.transfer.source[:1])])
-
-
-def _free_folder(folder: Path) -> Path:
-    number = 2
-    free = folder
-    while free.exists():
-        free = folder.with_name(f"{folder.name}-{number}")
-        number += 1
-    return free
 
 
 def find_run(name: str, folder: Path) -> Run:
@@ -242,13 +246,6 @@ def versions() -> dict[str, str]:
     for package in _PACKAGES:
         found[package] = metadata.version(package)
     return found
-
-
-@contextmanager
-def locked(run: Run) -> Iterator[str]:
-    """Hold the run's folder alone, as `lock.held` does."""
-    with held(run.folder) as dead:
-        yield dead
 
 
 def remove_leftovers(run: Run) -> None:

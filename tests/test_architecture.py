@@ -15,7 +15,7 @@ PACKAGE = Path(__file__).parent.parent / "seg"
 LEVELS: list[list[set[str]]] = [
     # Upper may import lower; groups side by side never import each other.
     [{"__main__"}],
-    [{"cli", "completion", "console"}],
+    [{"cli", "command", "completion", "console"}],
     [{"__init__"}],
     [{"api"}],
     [{"recipes"}],
@@ -28,6 +28,7 @@ LEVELS: list[list[set[str]]] = [
 ]
 WITHOUT_TORCH = (
     "cli",
+    "command",
     "completion",
     "console",
     "config",

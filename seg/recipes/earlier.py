@@ -10,6 +10,7 @@ from seg.digest import file_sha256
 from seg.errors import DataError, SegError
 from seg.overrides import to_yaml
 from seg.recipes.bookkeeping import refuse_other_data
+from seg.recipes.opening import is_unbegun
 from seg.recipes.prepare import Prepared
 from seg.recipes.source import Origin
 from seg.recipes.together import by_first
@@ -33,7 +34,7 @@ def find_earlier(
         own = settings.runs.name if number == 1 else f"{settings.runs.name}-{number}"
         named = changed(settings, runs={"name": own})
         run = Run(Path(settings.runs.folder) / own)
-        if not run.folder.exists():
+        if not run.folder.exists() or is_unbegun(run):
             return named, None
         if _made_from(run, named, origins, prepare):
             return named, run

@@ -1,40 +1,30 @@
 """`seg pretrain`: a network that learned to restore scans nobody labelled, as the source of later transfers."""
 
 import math
-from pathlib import Path
 
 import torch
 from rich.console import Console
 
-from seg.atomic import require_writable
 from seg.config import Settings
 from seg.errors import UsageError
 from seg.models.network import build_network
 from seg.models.weights import require_weights
-from seg.recipes.bookkeeping import note_failure, note_state, note_training, refuse_other_data
+from seg.recipes.bookkeeping import note_state, note_training, refuse_other_data
 from seg.recipes.components import with_knobs
 from seg.recipes.dry_run import print_plan
+from seg.recipes.ending import noted_end
 from seg.recipes.lineage import start_lines
+from seg.recipes.opening import opened
 from seg.recipes.prepare import Prepared, Stage, prepare_checked
 from seg.recipes.report import report
 from seg.recipes.restored import save_restored
 from seg.recipes.restoring import measure_restoration
 from seg.recipes.stages import console_stages
-from seg.recipes.together import (
-    by_first,
-    held,
-    in_turn,
-    new_run,
-    own_console,
-    refuse_for_several,
-    the_first_ones,
-    wait_for_end,
-)
+from seg.recipes.together import by_first, in_turn, own_console, refuse_for_several, the_first_ones
 from seg.recipes.train import make_training, open_run, refuse_lone_pixel, stream_batch_size
 from seg.recipes.unlabelled import check_scans, held_out_cases, with_window
 from seg.runs import Run
 from seg.train.follower import log_of
-from seg.train.interrupt import Interrupted
 from seg.train.log import duration
 from seg.train.loop import fit
 from seg.train.saved import restore
@@ -46,13 +36,15 @@ VERB = "pretrain"
 
 
 def pretrain(
-    settings: Settings, *, dry_run: bool = False, resume: Run | None = None, console: Console | None = None
-) -> Run | None:
+    settings: Settings, *, dry_run: bool = False, resume: Run | None = None, console: Console | None = None,
+    new: bool = False,
+) -> Run | None:  # fmt: skip
     """Learn to restore the scans at `data.root` and measure it on patients held back; labels are not looked at.
 
     The run predicts no organ: its network has one mask channel that never learns and that a transfer leaves behind.
     With `dry_run` nothing is kept: the plan is printed and None returned. With `resume` the run goes on where it
-    stopped; `settings` are then the run's own.
+    stopped; `settings` are then the run's own. Without it, an unfinished run that the same settings began goes on,
+    unless `new`.
     """
     console = own_console(console)
     stages = console_stages(console)
@@ -63,10 +55,29 @@ def pretrain(
     refuse_lone_pixel(settings)
     refuse_for_several(settings)
     require_weights(settings.model)
-    if not dry_run:
-        require_writable(Path(settings.runs.folder) if resume is None else resume.folder)
-
     settings = with_window(with_knobs(settings))
+    if dry_run:
+        training, prepared = make_ready(settings, resume, stages)
+        print_plan(training, prepared, training.start, console)
+        return None
+
+    with opened(settings, resume, console, own_name=VERB, new=new) as (run, resumed):
+        training, prepared = make_ready(settings, run if resumed else None, stages)
+        for line in start_lines(training, ()) if not resumed else ():
+            console.print(line, highlight=False, markup=False, soft_wrap=True)
+        begin(run, training, prepared, resumed=resumed)
+        with noted_end(run):
+            progress = run_loop(run, training, console)
+            note_training(run, training, progress)
+            note_restoration(run, training, prepared, stages)
+        note_state(run, "finished")
+        page = report(run)
+    console.print(f"Report: {page}", highlight=False, soft_wrap=True)
+    return run
+
+
+def make_ready(settings: Settings, resume: Run | None, stages: Stage) -> tuple[Training, Prepared]:
+    """Scans and network brought together for the loop; the scans of `resume` have to be what they were."""
     checked = check_scans(settings, stages, None if resume is None else resume.folder / "split.json")
     prepared = prepare_checked(checked, settings, stages)
     settings = with_steps(settings, prepared)
@@ -74,32 +85,7 @@ def pretrain(
         refuse_other_data(resume, prepared)
     torch.manual_seed(settings.train.seed)
     network, weights = in_turn("building the network")(build_network)(settings.model, 1, prepared.plan.input_channels)
-    training = make_training(settings, prepared, network, weights)
-    if dry_run:
-        print_plan(training, prepared, weights, console)
-        return None
-
-    for line in start_lines(training, ()) if resume is None else ():
-        console.print(line, highlight=False, markup=False, soft_wrap=True)
-    run = resume or new_run(settings, VERB)
-    with held(run):
-        begin(run, training, prepared, resumed=resume is not None)
-        try:
-            progress = run_loop(run, training, console)
-            note_training(run, training, progress)
-            note_restoration(run, training, prepared, stages)
-        except (Interrupted, KeyboardInterrupt) as error:
-            note_state(run, "interrupted")
-            if isinstance(error, Interrupted):
-                wait_for_end()
-            raise
-        except Exception as error:
-            note_failure(run, error)
-            raise
-        note_state(run, "finished")
-        page = report(run)
-    console.print(f"Report: {page}", highlight=False, soft_wrap=True)
-    return run
+    return make_training(settings, prepared, network, weights), prepared
 
 
 @by_first("opening the run")

@@ -12,21 +12,22 @@ from rich.console import Console
 from seg.config import Settings
 from seg.data.splits import SplitPlan
 from seg.errors import UsageError
-from seg.recipes.bookkeeping import note_failure, note_state, note_training, note_verb
+from seg.recipes.bookkeeping import note_training, note_verb
 from seg.recipes.components import fitted_to_labels, needs_source_scans
 from seg.recipes.earlier import changed, find_earlier, run_name
+from seg.recipes.ending import noted_end
 from seg.recipes.hop import finetuned, or_finetuned, starting_from
 from seg.recipes.lineage import named
+from seg.recipes.opening import opened
 from seg.recipes.prepare import Checked, Prepared, cache_folder, prepare_checked
 from seg.recipes.source import find_origins
 from seg.recipes.source_scans import source_cases
 from seg.recipes.stages import console_stages
 from seg.recipes.start import start_network
-from seg.recipes.together import by_first, held, new_run, wait_for_end
+from seg.recipes.together import by_first
 from seg.recipes.train import make_training, open_run, run_loop
 from seg.report.numbers import count_text
 from seg.runs import PROBE, Run
-from seg.train.interrupt import Interrupted
 
 FOLDER = ".probes"
 """Below `runs.folder`, where no probe is taken for a model of its organ."""
@@ -166,20 +167,11 @@ def train_probe(settings: Settings, prepared: Prepared, earlier: Run | None, con
     torch.manual_seed(settings.train.seed)
     network, weights = start_network(settings, prepared.plan, origins)
     training = make_training(settings, prepared, network, weights, origins, source)
-    run = earlier or new_run(settings)
-    with held(run):
-        open_run(run, training, prepared, origins, resumed=earlier is not None)
+    with opened(settings, earlier, console) as (run, resumed):
+        open_run(run, training, prepared, origins, resumed=resumed)
         note_verb(run, PROBE)
-        try:
+        with noted_end(run):
             note_training(run, training, run_loop(run, training, console))
-        except (Interrupted, KeyboardInterrupt) as error:
-            note_state(run, "interrupted")
-            if isinstance(error, Interrupted):
-                wait_for_end()
-            raise
-        except Exception as error:
-            note_failure(run, error)
-            raise
         _finish(run)
     return run
 

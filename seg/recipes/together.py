@@ -3,18 +3,17 @@
 A process that is alone imports nothing for it and calls straight through.
 """
 
-import socket
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext, suppress
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import wraps
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 from seg.config import Settings
-from seg.errors import ResourceError, SegError, UsageError
+from seg.errors import SegError, UsageError
 from seg.processes import ignore_launcher, leads, process_count, process_number, several
 from seg.progress import Progress, silent
 from seg.records import Case
-from seg.runs import Run, create_run, locked
+from seg.runs import Run
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -62,11 +61,6 @@ def the_first_ones(settings: Settings, resume: Run | None) -> tuple[Settings, Ru
     return by_first("agreeing on what to do")(lambda: (settings, resume))()
 
 
-def new_run(settings: Settings, own_name: str = "") -> Run:
-    """A new folder for the settings, which the first process makes."""
-    return by_first("making the run's folder")(create_run)(settings, own_name)
-
-
 def each_case(
     what: str, cases: Sequence[Case], work: Callable[[Case], Found], progress: Progress = silent
 ) -> list[Found]:
@@ -109,19 +103,6 @@ def refuse_for_several(settings: Settings) -> None:
             fix="use train.compile=false: norms look at all processes' slices, which a compiled network cannot",
             code="compiled-ranks",
         )  # fmt: skip
-
-
-@contextmanager
-def held(run: Run) -> Iterator[None]:
-    """The run's lock, in the first process; ResourceError where another process cannot see the run's folder."""
-    if not run.folder.is_dir():
-        raise ResourceError(
-            found=f"no such folder on {socket.gethostname()}", expected="a folder that every machine sees",
-            fix="put runs.folder and prepare.cache on a file system that the machines share", path=run.folder,
-            code="run-not-shared",
-        )  # fmt: skip
-    with locked(run) if leads() else nullcontext():
-        yield
 
 
 def own_console(console: "Console | None") -> "Console":

@@ -3,12 +3,10 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
 
 import torch
 from rich.console import Console
 
-from seg.atomic import require_writable
 from seg.config import Settings, Train
 from seg.data.cache import PreparedCase
 from seg.data.order import SliceOrder
@@ -17,15 +15,7 @@ from seg.models.network import SegNetwork
 from seg.models.weights import WeightReport
 from seg.overrides import load_organ
 from seg.processes import leads
-from seg.recipes.bookkeeping import (
-    note_failure,
-    note_finish,
-    note_results,
-    note_start,
-    note_state,
-    note_training,
-    refuse_other_data,
-)
+from seg.recipes.bookkeeping import note_finish, note_results, note_start, note_training, refuse_other_data
 from seg.recipes.components import (
     fitted_to_labels,
     has_labels_elsewhere,
@@ -35,31 +25,30 @@ from seg.recipes.components import (
     with_knobs,
 )
 from seg.recipes.dry_run import print_plan
+from seg.recipes.ending import noted_end
 from seg.recipes.judge import Judged, decide_largest, judge
 from seg.recipes.lineage import start_lines
+from seg.recipes.opening import opened
 from seg.recipes.prepare import Checked, Prepared, Stage, cache_folder, check_and_split, prepare_checked
 from seg.recipes.report import report
 from seg.recipes.route import Route, note_route
 from seg.recipes.source import Origin, find_origins, source_model
+from seg.recipes.source_place import refuse_other_source
 from seg.recipes.source_scans import source_cases
 from seg.recipes.stages import console_stages
 from seg.recipes.start import refuse_bad_start, start_network
 from seg.recipes.together import (
     by_first,
-    held,
     in_turn,
-    new_run,
     own_console,
     refuse_for_several,
     the_first_ones,
-    wait_for_end,
 )
 from seg.recipes.trained import load_trained
 from seg.recipes.written import write_label_table
 from seg.runs import Run, remove_leftovers
 from seg.train.compiled import compile_network
 from seg.train.follower import log_of
-from seg.train.interrupt import Interrupted
 from seg.train.log import duration
 from seg.train.loop import fit
 from seg.train.precision import Precision, choose_device, choose_precision, set_tf32
@@ -70,13 +59,14 @@ from seg.transfer.component import Task
 
 def train(
     settings: Settings, *, dry_run: bool = False, resume: Run | None = None, console: Console | None = None,
-    checked: Checked | None = None, route: Route | None = None,
+    checked: Checked | None = None, route: Route | None = None, new: bool = False,
 ) -> Run | None:  # fmt: skip
     """Train the organs of the settings and judge the model on patients it never saw.
 
     With `dry_run` nothing is kept: the plan is printed and None returned. With `resume` the run goes on where it
-    stopped, on its own split; `settings` are then the run's own. `checked` are the data where they were checked and
-    split before, and `route` is kept as the way to the start.
+    stopped, on its own split; `settings` are then the run's own. Without it, an unfinished run that the same settings
+    began goes on, unless `new`. `checked` are the data where they were checked and split before, and `route` is kept as
+    the way to the start.
     """
     console = own_console(console)
     stages = console_stages(console)
@@ -88,9 +78,28 @@ def train(
     settings, origins = with_knobs(settings), find_origins(settings)
     for refuse_start in (refuse_bad_start, refuse_start_without_needs):
         refuse_start(settings, origins)
-    if not dry_run:
-        require_writable(Path(settings.runs.folder) if resume is None else resume.folder)
+    if dry_run:
+        training, prepared = make_ready(settings, origins, checked, resume, stages)
+        print_plan(training, prepared, training.start, console)
+        return None
 
+    with opened(settings, resume, console, new=new) as (run, resumed):
+        training, prepared = make_ready(settings, origins, checked, run if resumed else None, stages)
+        if not resumed:
+            console.print("\n".join(start_lines(training, origins)), highlight=False, markup=False, soft_wrap=True)
+        open_run(run, training, prepared, origins, resumed=resumed, route=route)
+        train_and_judge(run, training, prepared.checked, console)
+        page = report(run)
+    console.print(f"Report: {page}", highlight=False, soft_wrap=True)
+    return run
+
+
+def make_ready(
+    settings: Settings, origins: Sequence[Origin], checked: Checked | None, resume: Run | None, stages: Stage
+) -> tuple[Training, Prepared]:
+    """Data, start and strategy brought together for the loop; those of `resume` have to be what they were."""
+    if resume is not None:
+        refuse_other_source(resume, origins)
     if checked is None:
         split = None if resume is None else resume.folder / "split.json"
         checked = check_and_split(settings, stages, split, labels_elsewhere=has_labels_elsewhere(settings, origins))
@@ -101,36 +110,15 @@ def train(
     source = source_cases(origins, prepared.plan, settings, stages) if needs_source_scans(settings) else []
     torch.manual_seed(settings.train.seed)
     network, weights = start_network(settings, prepared.plan, origins)
-    training = make_training(settings, prepared, network, weights, origins, source)
-    if dry_run:
-        print_plan(training, prepared, weights, console)
-        return None
-
-    if resume is None:
-        console.print("\n".join(start_lines(training, origins)), highlight=False, markup=False, soft_wrap=True)
-    run = resume or new_run(settings)
-    with held(run):
-        open_run(run, training, prepared, origins, resumed=resume is not None, route=route)
-        train_and_judge(run, training, settings, checked, console)
-        page = report(run)
-    console.print(f"Report: {page}", highlight=False, soft_wrap=True)
-    return run
+    return make_training(settings, prepared, network, weights, origins, source), prepared
 
 
-def train_and_judge(run: Run, training: Training, settings: Settings, checked: Checked, console: Console) -> None:
-    """The loop and what it came to; the manifest says how it ended, whatever happens."""
-    try:
+def train_and_judge(run: Run, training: Training, checked: Checked, console: Console) -> None:
+    """The loop and what it came to."""
+    with noted_end(run):
         progress = run_loop(run, training, console)
         note_training(run, training, progress)
-        judged = judge_run(run, settings, checked, console_stages(console))
-    except (Interrupted, KeyboardInterrupt) as error:
-        note_state(run, "interrupted")
-        if isinstance(error, Interrupted):
-            wait_for_end()
-        raise
-    except Exception as error:
-        note_failure(run, error)
-        raise
+        judged = judge_run(run, training.settings, checked, console_stages(console))
     note_finish(run, judged)
 
 
@@ -144,6 +132,7 @@ def open_run(
         remove_leftovers(run)
         run.change_manifest(state="running")
     else:
+        run.write_settings(training.settings)
         note_start(run, training, prepared, origins)
         if route is not None:
             note_route(run, route)

@@ -11,7 +11,9 @@ from seg.recipes.via import refuse_bad_way, transfer_via
 from seg.runs import Run
 
 
-def transfer(settings: Settings, *, dry_run: bool = False, console: Console | None = None) -> Run | None:
+def transfer(
+    settings: Settings, *, dry_run: bool = False, console: Console | None = None, new: bool = False
+) -> Run | None:
     """Train the target's organs from the sources of the settings, and judge the model like any other.
 
     The run keeps the folders of its sources, not the words a person gave: a resume must not start from another run
@@ -24,7 +26,7 @@ def transfer(settings: Settings, *, dry_run: bool = False, console: Console | No
         )  # fmt: skip
     found = with_found_sources(settings)
     refuse_bad_way(found)
-    return (transfer_via if found.transfer.via else train)(found, dry_run=dry_run, console=console)
+    return (transfer_via if found.transfer.via else train)(found, dry_run=dry_run, console=console, new=new)
 
 
 def with_found_sources(settings: Settings) -> Settings:

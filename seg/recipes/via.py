@@ -1,17 +1,19 @@
 """`seg transfer --via`: from organ to organ, keeping a step only where the target's validation did not fall."""
 
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from rich.console import Console
 
 from seg.config import Settings
-from seg.errors import UsageError
+from seg.errors import CheckpointError, UsageError
 from seg.overrides import load_organ
 from seg.recipes.components import met_needs, refuse_missing_needs, with_knobs
 from seg.recipes.earlier import find_earlier
-from seg.recipes.hop import PlannedHop, or_finetuned, plan_hops, starting_from
+from seg.recipes.hop import PlannedHop, finetuned, or_finetuned, plan_hops, starting_from
 from seg.recipes.lineage import named
+from seg.recipes.opening import is_unbegun, refuse_taken
 from seg.recipes.prepare import Checked, check_and_split, prepare_checked
 from seg.recipes.probe import Probes, probe_folds
 from seg.recipes.route import Hop, Route
@@ -52,14 +54,17 @@ class Way:
         self.remarks.append(line)
 
 
-def transfer_via(settings: Settings, *, dry_run: bool = False, console: Console | None = None) -> Run | None:
+def transfer_via(
+    settings: Settings, *, dry_run: bool = False, console: Console | None = None, new: bool = False
+) -> Run | None:
     """Train the organs of `transfer.via` one after the other, each from the best start so far, then the target.
 
     A hop is a run of its own. It becomes the next start only if a probe, a short training on the target, reaches no
     lower a validation Dice from it than from the start before. Runs and probes that this command finished before are
-    used again, and interrupted ones go on. Everything is checked before the first training begins.
+    used again, and interrupted ones go on; `new` is about the target's run alone. Everything is checked before the
+    first training begins.
     """
-    way = plan_way(with_knobs(settings), console or Console())
+    way = plan_way(with_knobs(settings), console or Console(), new=new)
     describe(way)
     if dry_run:
         dry_run_all(way)
@@ -70,13 +75,13 @@ def transfer_via(settings: Settings, *, dry_run: bool = False, console: Console 
     except (Interrupted, KeyboardInterrupt):
         way.say("To go on with the whole way, give the same command again: what is finished is used.")
         raise
-    return train_target(way)
+    return train_target(way, new=new)
 
 
-def plan_way(settings: Settings, console: Console) -> Way:
+def plan_way(settings: Settings, console: Console, *, new: bool = False) -> Way:
     """Check the target, every hop and what the strategy needs; nothing has been trained when this raises."""
     stages, origins = console_stages(console), find_origins(settings)
-    refuse_taken_name(settings)
+    refuse_taken_name(settings, new=new)
     refuse_mirrored_pairs(settings)
     refuse_lone_pixel(settings)
     refuse_bad_start(settings, origins)
@@ -148,7 +153,7 @@ def hop_run(way: Way, planned: PlannedHop) -> Run:
     return run
 
 
-def train_target(way: Way) -> Run | None:
+def train_target(way: Way, *, new: bool = False) -> Run | None:
     """Train the target from the best start, which is the first one where no hop was kept."""
     remarks, wished = [*filter(None, [way.probes.remark]), *way.remarks], starting_from(way.settings, way.sources)
     route = Route(start_name(way.settings), wished.organ, tuple(way.hops), way.probes.judged(), tuple(remarks))
@@ -160,7 +165,7 @@ def train_target(way: Way) -> Run | None:
             words = f"{', '.join(wished.strategy)} cannot run from {named(way.sources[0])}"
             way.remark(f"The target was trained with finetune, as {words}.")
             own = replace(route, remarks=(*route.remarks, way.remarks[-1]))
-        return train(settings, console=way.console, checked=way.target, route=own)
+        return train(settings, console=way.console, checked=way.target, route=own, new=new)
 
     run, _ = or_finetuned(wished, attempt)
     return run
@@ -193,11 +198,14 @@ def refuse_bad_way(settings: Settings) -> None:
         )  # fmt: skip
 
 
-def refuse_taken_name(settings: Settings) -> None:
+def refuse_taken_name(settings: Settings, *, new: bool) -> None:
     """Raise UsageError now, not after every organ on the way, where the target's run cannot have its name."""
     run = Run(Path(settings.runs.folder) / settings.runs.name)
-    if settings.runs.name and run.folder.exists():
-        raise UsageError(
-            found="a run of that name", expected="a new name", path=run.folder, code="run-exists",
-            fix=f"choose another runs.name, or go on with `seg train --resume {run.folder}`",
-        )  # fmt: skip
+    if not settings.runs.name or not run.folder.exists() or is_unbegun(run):
+        return
+    with suppress(CheckpointError):
+        # Which start the target will have, and by which strategy it can begin there, nobody knows yet.
+        asked = run.asked()
+        settings = starting_from(settings, asked.transfer.source)
+        settings = finetuned(settings) if asked.strategy == ("finetune",) else settings
+    refuse_taken(run, settings, new=new)

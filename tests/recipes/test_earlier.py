@@ -24,6 +24,7 @@ def made(start: Origin, monkeypatch: pytest.MonkeyPatch) -> Run:
     """An interrupted run named `hop`, whose data are as they were."""
     monkeypatch.setattr(earlier, "refuse_other_data", lambda run, prepared: None)
     run = create_run(_settings())
+    run.write_settings(_settings())
     lineage = {"sha256": file_sha256(Path(start.word))}
     run.write_manifest(new_manifest(run, "train", _settings()))
     run.change_manifest(lineage=lineage)
@@ -50,6 +51,7 @@ def test_a_run_of_other_settings_is_left_alone(made: Run, start: Origin) -> None
 
 def test_a_number_is_found_again(made: Run, start: Origin) -> None:
     second = create_run(_settings("optim.lr=1e-5", "runs.name=hop-2"))
+    second.write_settings(_settings("optim.lr=1e-5", "runs.name=hop-2"))
     second.write_manifest(new_manifest(second, "train", second.settings()))
     second.change_manifest(lineage=made.manifest().lineage)
     assert _found(_settings("optim.lr=1e-5"), start) == ("hop-2", "hop-2")
@@ -70,7 +72,13 @@ def test_a_run_of_other_data_is_left_alone(made: Run, start: Origin, monkeypatch
 
 def test_a_folder_that_is_no_run_is_left_alone(made: Run, start: Origin) -> None:
     (made.folder / "manifest.json").unlink()
+    (made.folder / "letter.txt").touch()
     assert _found(_settings(), start) == ("hop-2", None)
+
+
+def test_what_a_process_left_that_was_killed_before_it_began_is_free(made: Run, start: Origin) -> None:
+    (made.folder / "manifest.json").unlink()
+    assert _found(_settings(), start) == ("hop", None)
 
 
 def test_a_start_without_a_file_is_not_compared(made: Run) -> None:

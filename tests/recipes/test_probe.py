@@ -62,6 +62,7 @@ def test_the_first_probe_decides_the_strategy_of_all(stepwise, monkeypatch):
             raise UsageError(found="l2sp from none", expected="weights", fix="", code="nothing-transferred")
         made.append((wished.strategy, wished.train.steps))
         run = create_run(wished)
+        run.write_settings(wished)
         run.write_manifest(new_manifest(run, "probe", wished))
         run.change_manifest(results={"steps": 9, "validation_dice": 0.25 * len(made)})
         return run

@@ -10,10 +10,11 @@ from rich.console import Console
 
 from seg.data.plan import plan_from_json
 from seg.errors import DataError, ResourceError, TrainingError, UsageError
+from seg.lock import held
 from seg.overrides import resolve
 from seg.recipes import train as recipe
 from seg.recipes.train import refuse_mirrored_pairs, train, wanted_steps
-from seg.runs import Run, locked
+from seg.runs import Run
 from seg.train import loop
 from seg.train.interrupt import Interrupted
 
@@ -150,8 +151,8 @@ def test_a_training_that_fails_says_so_in_its_manifest(small_words: list[str], m
 
 
 def test_a_run_in_use_is_refused(small_words: list[str], finished: Run) -> None:
-    with locked(finished), pytest.raises(ResourceError, match="in use by process"), locked(finished):
-        pass
+    with held(finished.folder), pytest.raises(ResourceError, match="in use by process"):
+        train(finished.settings(), resume=finished, console=QUIET)
 
 
 def test_bad_data_stop_before_a_run_is_made(small_words: list[str], tmp_path: Path) -> None:

@@ -31,6 +31,7 @@ def faked(monkeypatch: pytest.MonkeyPatch) -> list[Settings]:
             raise UsageError(found="l2sp from none", expected="weights", fix="", code="nothing-transferred")
         made.append(settings)
         run = create_run(settings)
+        run.write_settings(settings)
         run.write_manifest(new_manifest(run, "train", settings))
         run.change_manifest(state="finished")
         run.model.write_bytes(b"weights")
@@ -234,6 +235,7 @@ def test_a_dry_run_prints_every_hop_and_keeps_nothing(stepwise, tmp_path):
 )
 def test_a_way_that_cannot_be_gone_is_refused_before_anything_runs(stepwise, faked, words, code):
     taken = create_run(stepwise("runs.name=taken", "organ=liver"))
+    taken.write_settings(stepwise("runs.name=taken", "organ=liver"))
     taken.write_manifest(new_manifest(taken, "train", taken.settings()))
     taken.change_manifest(state="finished")
     taken.model.write_bytes(b"")
