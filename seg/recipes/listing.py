@@ -67,7 +67,8 @@ def _strategies() -> Iterator[Row]:
         listed = list(strategy["components"])
         infos = [COMPONENTS.load(each).COMPONENT for each in listed if each != "supervised" or len(listed) == 1]
         told = infos[-1]
-        needs = dict.fromkeys(need for info in infos for need in info.needs)
+        given = {need for info in infos for need in info.gives}
+        needs = dict.fromkeys(need for info in infos for need in info.needs if need not in given)
         level, moves = strategy.get("level", told.level), strategy.get("moves", told.moves)
         yield name, level, _what_for("strategy", name), moves, told.learns, ", ".join(needs) or "nothing", told.paper
 

@@ -21,7 +21,8 @@ class UncertaintySettings(Section):
     looks: Annotated[int, Field(ge=1, le=64)] = 4
     """Noisy passes of the teacher over the unlabelled slices of a step.
 
-    Source: Yu et al. 2019 take 8.
+    Source: Yu et al. 2019 take 8. Four add half to the time of a step, eight as much again; the pixels they leave out
+    differ from those of 16 looks on 0.037 % and 0.028 % of all (0.12 % are left out; pancreas, MobileNetV2, 192 px).
     """
 
 
