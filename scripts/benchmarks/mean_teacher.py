@@ -139,7 +139,9 @@ def _measure(settings: Settings, rounds: int) -> dict[str, Any]:
     shares = []
     for number in range(rounds + 1):
         print(f"{settings.model.encoder}: round {number} of {rounds}", file=sys.stderr)
-        for name, arm in arms.items():
+        first = number % len(arms)
+        # Another one begins each round: what runs after what matters to caches.
+        for name, arm in [*list(arms.items())[first:], *list(arms.items())[:first]]:
             bench.averaging_s, start, begun = 0.0, bench.now(), time.perf_counter()
             # As many as lie between two looks of the averages, so that every turn has one.
             for _ in range(ema.update_every):
