@@ -275,7 +275,7 @@ def main() -> dict[str, Any]:
             "kills": kills(place, given.strategies.split(","), given.kills, draw),
             "limits": limits(place, reference, given.limits, draw),
             "flips": flips(place, reference, given.flips, draw),
-            "signals": signals(place, reference, given.steps // 2),
+            "signals": signals(place, reference, given.steps // given.saves),
         }  # fmt: skip
     return {**found, "seconds": round(time.perf_counter() - start)}
 

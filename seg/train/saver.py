@@ -13,7 +13,7 @@ from seg.train.interrupt import Interrupted
 from seg.train.log import TrainingLog
 from seg.train.room import checkpoint_bytes, require_room
 from seg.train.saved import BEST, moment, write_last
-from seg.train.snapshot import Snapshot
+from seg.train.snapshot import Snapshot, size_bytes
 from seg.train.training import Progress, Training
 from seg.train.writer import Writer
 
@@ -42,6 +42,7 @@ class Saver:
         require_room(self._training, self._run)
         # Memory for all that is copied later, since to get it takes the loop longer than to copy.
         self._moment.reserve(checkpoint_bytes(self._training))
+        self._best_of_all.reserve(size_bytes(self._training.network.state_dict().values()))
         if self._has_best and self._run.model.exists():
             self._best = self._best_of_all.take({BEST: load_file(self._run.model)})[BEST]
         return self

@@ -1,6 +1,9 @@
 import os
 import signal
+import subprocess
+import sys
 import threading
+import time
 
 import pytest
 
@@ -36,3 +39,24 @@ def test_another_thread_trains_without_handlers() -> None:
     thread.start()
     thread.join()
     assert entered == [False]
+
+
+_WRITING = """
+import os, signal, threading, time
+from seg.train.interrupt import Interrupt
+from seg.train.writer import Writer
+
+with Interrupt():
+    writer = Writer()
+    writer.start(lambda: time.sleep(60))
+    for delay_s in (0.1, 0.2):
+        threading.Timer(delay_s, os.kill, (os.getpid(), signal.SIGTERM)).start()
+    writer.join()
+"""
+
+
+def test_a_second_signal_ends_a_process_at_once_though_something_is_being_written() -> None:
+    start = time.monotonic()
+    ended = subprocess.run([sys.executable, "-c", _WRITING], check=False, timeout=60)
+    assert ended.returncode == 143
+    assert time.monotonic() - start < 50
