@@ -20,7 +20,7 @@ LEVELS: list[list[set[str]]] = [
     [{"api"}],
     [{"recipes"}],
     [{"report"}, {"train"}, {"advise"}, {"explain"}],
-    [{"transfer"}, {"evaluate"}],
+    [{"transfer"}, {"evaluate"}, {"proof"}],
     [{"data"}, {"models"}, {"losses"}],
     [{"runs"}],
     [{"config", "organ", "overrides", "knobs", "schema", "values", "registry", "atomic", "lock", "digest"}],
@@ -42,7 +42,8 @@ WITHOUT_TORCH = (
     "lock",
     "digest",
 )
-WITHOUT_TORCH += ("runs", "types", "records", "errors", "progress", "processes", "report", "__init__", "__main__")
+WITHOUT_TORCH += ("runs", "types", "records", "errors", "progress", "processes", "report", "proof")
+WITHOUT_TORCH += ("__init__", "__main__")
 DRAWERS = {"utils", "util", "helpers", "helper", "common", "misc", "base"}
 RECORDS = {"format": "LAYOUT", "metric": "METRIC", "loss": "LOSS", "component": "COMPONENT", "measure": "MEASURE"}
 

@@ -1,0 +1,88 @@
+import pytest
+
+from seg.proof.power import Needed
+from seg.proof.sentence import sentence
+from seg.proof.verdict import Judged, Verdict, overall
+
+
+def _row(measure, estimate, low, high, word="no evidence", cases=20, seeds=3):
+    return Judged(
+        measure=measure, arm=0.7, baseline=0.6, estimate=estimate, low=low, high=high, p_cases=0.01, p=0.01,
+        case_sd=0.04, seed_sd=0.01, rest_sd=0.03, cases=cases, seeds=seeds, p_holm=0.03, verdict=word, detectable=0.05,
+    )  # fmt: skip
+
+
+def _verdict(*rows, needed=None):
+    word = overall({row.measure: row.verdict for row in rows})
+    return Verdict("finetune", "scratch", 5, word, rows, needed, 0.01, 0, (), None, ())
+
+
+NOT_START = _row("start", 0.002, -0.02, 0.03)
+NOT_SLOPE = _row("slope", None, None, None)
+NOT_END = _row("asymptote", 0.008, -0.015, 0.031)
+HIGH_START = _row("start", 0.12, 0.08, 0.16, "helped")
+SLOWER = _row("slope", -0.03, -0.04, -0.02, "hurt")
+ON = "compared with scratch, on 20 patients and 3 trainings of each, it"
+STARTED = "started 12.0 Dice points higher (95 % interval 8.0 to 16.0)"
+LEARNED = "learned more slowly (3.0 Dice points by half of the way, 95 % interval 2.0 to 4.0)"
+
+
+@pytest.mark.parametrize(
+    ("rows", "needed", "expected"),
+    [
+        (
+            (HIGH_START, NOT_SLOPE, _row("asymptote", 0.031, 0.012, 0.05, "helped")),
+            None,
+            f"finetune helped: {ON} ended 3.1 Dice points higher (95 % interval 1.2 to 5.0) and {STARTED}.",
+        ),
+        (
+            (HIGH_START, NOT_SLOPE, _row("asymptote", -0.031, -0.05, -0.012, "hurt")),
+            None,
+            f"finetune hurt (negative transfer): {ON} ended 3.1 Dice points lower (95 % interval 1.2 to 5.0), although "
+            f"it {STARTED}.",
+        ),
+        ((NOT_START, SLOWER, NOT_END), None, f"finetune hurt (negative transfer): {ON} {LEARNED}."),
+        (
+            (HIGH_START, SLOWER, NOT_END),
+            None,
+            f"There is no evidence that finetune helped or hurt on the whole: {ON} {STARTED}, but it {LEARNED} "
+            "(negative transfer).",
+        ),
+        (
+            (NOT_START, NOT_SLOPE, NOT_END),
+            Needed(0.01, 140, 5),
+            f"There is no evidence that finetune helped or hurt: {ON} ended 0.8 Dice points higher (95 % interval -1.5 "
+            "to 3.1); to find a true difference of 1.0 in 9 of 10 such experiments, about 140 patients and 5 trainings "
+            "of each would be needed.",
+        ),
+        (
+            (_row("final", -0.02, -0.03, -0.01, "hurt", seeds=1),),
+            None,
+            "finetune hurt (negative transfer): compared with scratch, on 20 patients and one training of each, it was "
+            "2.0 Dice points worse (95 % interval 1.0 to 3.0); of other trainings this says nothing.",
+        ),
+    ],
+)
+def test_a_verdict_is_one_sentence(rows, needed, expected):
+    assert sentence(_verdict(*rows, needed=needed)) == expected
+
+
+@pytest.mark.parametrize(
+    ("row", "part"),
+    [
+        (
+            _row("final", 0.2, None, None, cases=1),
+            "on one patient and 3 trainings of each, it was 20.0 Dice points better",
+        ),
+        (_row("final", 0.2, None, None, cases=1), ", and one patient says nothing about others"),
+        (_row("final", 0.2, 0.1, 0.3, cases=5), ", which so few patients can show by chance"),
+        (_row("final", 0.005, 0.001, 0.009), ", which is less than the 1.0 that count"),
+        (_row("final", 0.02, 0.001, 0.04), ", which can be chance where several are measured"),
+    ],
+)
+def test_why_a_difference_that_looks_clear_is_no_evidence_is_said(row, part):
+    assert part in sentence(_verdict(row))
+
+
+def test_a_wish_that_no_experiment_can_meet_is_said():
+    assert "no number of patients would be enough" in sentence(_verdict(NOT_END, needed=Needed(0.01, None, 3)))
