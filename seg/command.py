@@ -23,6 +23,6 @@ class GoesOn(ExplainsSettings):
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """As ever, with `--resume=` where no run follows; typer knows no option with a value that may be left out."""
-        followed = zip(args, [*args[1:], "-"], strict=True)
+        followed = zip(args, [*args, "-"][1:], strict=True)
         alone = [f"{word}=" if word == "--resume" and after.startswith("-") else word for word, after in followed]
         return super().parse_args(ctx, alone)

@@ -16,7 +16,6 @@ from seg.overrides import resolve, to_yaml
 from seg.records import CurveRow, Evaluation, Manifest, evaluation_from_json, manifest_from_json, to_json
 
 _PACKAGES = ("torch", "monai", "segmentation-models-pytorch", "timm", "nibabel", "albumentations", "numpy", "scipy")
-_ASKED = "asked.yaml"
 PROBE = "probe"
 """What the manifest says of a short training that compares two starts of a transfer; it has no result of its own."""
 
@@ -100,17 +99,22 @@ class Run:
         """The resolved settings the run was started with."""
         return resolve([], [self.folder / "config.yaml"])
 
-    def asked(self) -> Settings:
+    @property
+    def asked_file(self) -> Path:
         """The resolved settings of the command, before the data changed any of them."""
-        asked = self.folder / _ASKED
-        return resolve([], [asked]) if asked.exists() else self.settings()
+        asked = self.folder / "asked.yaml"
+        return asked if asked.exists() else self.folder / "config.yaml"
+
+    def asked(self) -> Settings:
+        """What `asked_file` says."""
+        return resolve([], [self.asked_file])
 
     def write_settings(self, settings: Settings) -> None:
         """Save the resolved settings; others that were saved before stay as those that were asked for."""
         config, text = self.folder / "config.yaml", to_yaml(settings)
         asked = config.read_text(encoding="utf-8") if config.exists() else text
         if asked != text:
-            write_text(self.folder / _ASKED, asked)
+            write_text(self.folder / "asked.yaml", asked)
         write_text(config, text)
 
     def evaluation(self) -> Evaluation | None:

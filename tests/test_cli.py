@@ -251,3 +251,25 @@ def test_python_m_seg_is_seg():
     done = subprocess.run([sys.executable, "-m", "seg", "list", "nothing"], capture_output=True, text=True, check=False)
     assert done.returncode == 2
     assert "kind 'nothing'" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "resume"),
+    [
+        (["--resume"], True),
+        (["--resume", "--runs", "r"], True),
+        (["--resume", "liver-1"], "liver-1"),
+        (["--resume=liver-1"], "liver-1"),
+        (["--new"], None),
+    ],
+)
+def test_resume_may_stand_alone(arguments, resume, monkeypatch):
+    seen = {}
+    monkeypatch.setattr(api, "train", lambda **options: seen.update(options))
+    assert main(["train", *arguments]) == 0
+    assert (seen["resume"], seen["new"]) == (resume, arguments == ["--new"])
+
+
+def test_with_nothing_to_go_on_with_resume_says_so(capsys):
+    assert main(["train", "--resume"]) == 5
+    assert "nothing to go on with: no run" in capsys.readouterr().err

@@ -13,6 +13,7 @@ from seg.config import Settings
 from seg.errors import ResourceError, SegError, UsageError
 from seg.lock import NAME as LOCK
 from seg.lock import held, holder
+from seg.overrides import to_yaml
 from seg.recipes.lineage import CURVES
 from seg.recipes.together import by_first
 from seg.runs import Run, create_run
@@ -95,22 +96,24 @@ def _open_named(stack: ExitStack, settings: Settings, say: Callable[[str], None]
     if not run.folder.exists():
         with suppress(FileExistsError):  # another process was faster; one of the two gets the lock
             return _created(stack, settings, "", say)
-    if not is_unbegun(run):
-        refuse_taken(run, settings, new=new)
-        _hold(stack, run, say)
-        # It may have ended while nobody looked.
-        refuse_taken(run, settings, new=new)
-        say(f"Going on with {run.folder}, which the same command began; another runs.name starts anew.")
-        return Opened(run, resumed=True)
+    if not is_unbegun(run) and _state(run) in ("", "finished"):
+        refuse_taken(run, settings)
     _hold(stack, run, say)
-    return _begin(stack, run, settings)
+    # Only now nobody else changes what is there.
+    if is_unbegun(run):
+        return _begin(stack, run, settings)
+    refuse_taken(run, settings, new=new)
+    say(f"Going on with {run.folder}, which the same command began; another runs.name starts anew.")
+    return Opened(run, resumed=True)
 
 
 def _begun_before(stack: ExitStack, settings: Settings, say: Callable[[str], None]) -> Opened | None:
     """The newest unfinished run of these settings that nobody holds."""
+    wished = to_yaml(settings)
     for path in sorted(Path(settings.runs.folder).glob("*/config.yaml"), reverse=True):
         run = Run(path.parent)
-        if _state(run) == "finished" or differences(run, settings) != {}:
+        ended = _state(run) in ("", "finished") and not is_unbegun(run)
+        if ended or run.asked_file.read_text(encoding="utf-8") != wished:
             continue
         if process := holder(run.folder):
             say(f"The same command is at work in {run.folder} ({process}); this is a run beside it.")
