@@ -43,7 +43,7 @@ class Needed:
     difference: float
     """Dice."""
     cases: int | None
-    """None where MOST_CASES are not enough even with the most seeds of MORE_SEEDS."""
+    """None where MOST_CASES are not enough with so many seeds, the most that were considered."""
     seeds: int
 
 
@@ -83,8 +83,9 @@ def needed(effect: float, spread: Spread, seeds: int, level: float) -> Needed:
     Cases are tried in steps of a twentieth: the variances are not known better.
     """
     # With one seed nothing is known of how seeds vary, so more of them cannot be planned.
-    for several in (seeds, *(more for more in MORE_SEEDS if more > seeds > 1)):
+    considered = [seeds, *(more for more in MORE_SEEDS if more > seeds > 1)]
+    for several in considered:
         enough = power(effect, spread, _CASES, several, level) >= POWER
         if enough.any():
             return Needed(effect, int(_CASES[np.argmax(enough)]), several)
-    return Needed(effect, None, seeds)
+    return Needed(effect, None, considered[-1])

@@ -1,5 +1,6 @@
 """One sentence that says what an experiment showed, for people who do not read tables."""
 
+from seg.proof.power import MOST_CASES
 from seg.proof.sign_flip import smallest_p
 from seg.proof.verdict import LEVEL, Judged, Verdict, Word
 
@@ -91,5 +92,5 @@ def _wanted(verdict: Verdict) -> str:
         return ""
     found = f"; to find a true difference of {_points(wanted.difference)} in 9 of 10 such experiments"
     if wanted.cases is None:
-        return f"{found}, no number of patients would be enough"
+        return f"{found}, not even {MOST_CASES:,} patients and {_trainings(wanted.seeds)} of each would be enough"
     return f"{found}, about {wanted.cases} patients and {_trainings(wanted.seeds)} of each would be needed"

@@ -5,7 +5,7 @@ from scipy import stats
 from seg.proof.crossed import crossed
 from seg.proof.curves import Measured
 from seg.proof.differences import differences
-from seg.proof.power import MOST_CASES, POWER, Spread, detectable, needed, power
+from seg.proof.power import MOST_CASES, POWER, Needed, Spread, detectable, needed, power
 
 USUAL = Spread(0.04, 0.01, 0.03)
 
@@ -65,9 +65,12 @@ def test_where_seeds_differ_more_seeds_are_asked_for():
 
 
 def test_where_nothing_is_enough_that_is_said():
-    assert needed(0.001, Spread(0.2, 0.05, 0.1), 3, 0.05).cases is None
-    assert needed(0.001, Spread(0.2, 0.0, 0.0), 1, 0.05) == needed(0.001, Spread(0.2, 0.0, 0.0), 1, 0.05)
-    assert needed(0.001, Spread(0.2, 0.0, 0.0), 1, 0.05).seeds == 1
+    assert needed(0.001, Spread(0.2, 0.05, 0.1), 3, 0.05) == Needed(0.001, None, 30)
+    assert needed(0.001, Spread(0.2, 0.05, 0.1), 40, 0.05) == Needed(0.001, None, 40)
+
+
+def test_one_seed_knows_nothing_of_more_seeds():
+    assert needed(0.001, Spread(0.2, 0.0, 0.0), 1, 0.05) == Needed(0.001, None, 1)
 
 
 def test_spreads_are_those_that_were_observed_where_there_are_any():

@@ -85,4 +85,5 @@ def test_why_a_difference_that_looks_clear_is_no_evidence_is_said(row, part):
 
 
 def test_a_wish_that_no_experiment_can_meet_is_said():
-    assert "no number of patients would be enough" in sentence(_verdict(NOT_END, needed=Needed(0.01, None, 3)))
+    found = sentence(_verdict(NOT_END, needed=Needed(0.01, None, 30)))
+    assert "not even 1,000 patients and 30 trainings of each would be enough" in found
