@@ -36,7 +36,7 @@ def _kl(logits: Tensor, taught: Tensor, weights: Tensor) -> Tensor:
 
 
 def _dice(logits: Tensor, taught: Tensor, weights: Tensor) -> Tensor:
-    """1 - 2 sum(p q) / (sum(p^2) + sum(q^2)) over the batch, averaged over the organs that either of them sees.
+    """1 - 2 sum(p q) / (sum(p^2) + sum(q^2)) over the batch, averaged over organs; one that neither sees costs nothing.
 
     A pixel of a small organ counts as much as one of a large organ. Source: Milletari et al. 2016 (V-Net), equation 1.
     """

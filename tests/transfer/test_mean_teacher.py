@@ -215,6 +215,15 @@ def test_trust_weighs_what_is_taught(component, task_of: MakeTask) -> None:
     assert mean_teacher.losses(doubted, 0)["consistency"].item() == 0
 
 
+def test_it_teaches_on_unlabelled_slices_alone_and_only_where_there_is_a_teacher(component) -> None:
+    mean_teacher = component()
+    forward = _step(mean_teacher)
+    assert forward.taught("labelled") is None
+    alone = Forward(forward.network, forward.batches, 0.5, (mean_teacher,))
+    assert mean_teacher.losses(alone, 0) == {}
+    assert mean_teacher.readings() == {"teacher/weight": 1.0}
+
+
 def test_views_follow_seed_and_step(component) -> None:
     views = [_step(component(), step).batches["unlabelled"].images for step in (0, 0, 1)]
     assert torch.equal(views[0], views[1])
