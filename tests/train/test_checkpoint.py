@@ -1,5 +1,8 @@
+import contextlib
+import itertools
 import os
 import resource
+import shutil
 import signal
 import time
 from pathlib import Path
@@ -9,6 +12,7 @@ import pytest
 import torch
 
 from seg.errors import CheckpointError, ResourceError
+from seg.train import tensor_file
 from seg.train.checkpoint import Checkpoint, load_newest, save_checkpoint
 
 
@@ -116,3 +120,44 @@ def test_one_of_the_same_step_is_replaced(tmp_path: Path) -> None:
     found = load_newest(tmp_path)
     assert found is not None
     assert torch.equal(found.tensors["network"]["w"], torch.full((64,), 2.0))
+
+
+class _Dead(BaseException):
+    """Stands for the end of the process: from then on nothing is done any more, tidying up included."""
+
+
+def test_wherever_a_save_is_cut_off_a_whole_checkpoint_is_found(tmp_path: Path, monkeypatch) -> None:
+    def save_until(folder: Path, last: int) -> int:
+        calls = itertools.count(1)
+
+        def wrapped(call):
+            def watched(*given, **named):
+                if next(calls) > last:
+                    raise _Dead
+                return call(*given, **named)
+
+            return watched
+
+        with monkeypatch.context() as patched:
+            for place, name in ((os, "fsync"), (os, "rename"), (os, "replace"), (os, "open"), (shutil, "rmtree"),
+                                (tensor_file, "save_file"), (Path, "write_text"), (Path, "mkdir")):  # fmt: skip
+                patched.setattr(place, name, wrapped(getattr(place, name)))
+            with contextlib.suppress(_Dead):
+                save_checkpoint(folder, _checkpoint(3, 3.0))
+        return next(calls) - 1
+
+    steps = []
+    for cut_after in itertools.count():
+        folder = tmp_path / str(cut_after)
+        for step in (1, 2):
+            save_checkpoint(folder, _checkpoint(step, float(step)))
+        made = save_until(folder, cut_after)
+        found = load_newest(folder)
+        assert found is not None
+        assert torch.equal(found.tensors["network"]["w"], torch.full((64,), float(found.step)))
+        steps.append(found.step)
+        if made <= cut_after:
+            break
+    assert len(steps) > 12
+    assert steps == sorted(steps)
+    assert set(steps) == {2, 3}
