@@ -95,7 +95,7 @@ class Alignment(Component):
         with statistics_held(forward.network):
             maps = maps_together(forward, self.streams())
             output = forward.network.read(maps) if self._place == "edge" else None
-        with torch.autocast(maps[0].device.type, enabled=False):
+        with torch.autocast(forward.network.input_mean.device.type, enabled=False):
             source, target = self._samples(forward, maps, output)
             return {self._name: self.term(source, target, self._weight * risen(forward.progress, self._ramp))}
 
@@ -111,7 +111,7 @@ class Alignment(Component):
         widths = cast(Sequence[int], network.encoder.out_channels)
         return widths[_map_number(network, self._place)]
 
-    def _samples(self, forward: Forward, maps: list[Tensor], output: Output | None) -> list[Samples]:
+    def _samples(self, forward: Forward, maps: Sequence[Tensor], output: Output | None) -> list[Samples]:
         sizes = [len(forward.batches[stream].images) for stream in self.streams()]
         if output is None:
             chosen = maps[_map_number(forward.network, self._place)]

@@ -9,7 +9,7 @@ from seg.transfer._views import WEAK
 from seg.transfer.component import Forward
 
 
-def maps_together(forward: Forward, streams: Sequence[str]) -> list[Tensor]:
+def maps_together(forward: Forward, streams: Sequence[str]) -> Sequence[Tensor]:
     """What `SegNetwork.encode` gives for the slices of several streams as one batch, in the streams' order.
 
     Batch norms then treat all domains alike. Each normalised by its own batch, means and variances would agree by
@@ -19,7 +19,7 @@ def maps_together(forward: Forward, streams: Sequence[str]) -> list[Tensor]:
     """
     batches = [forward.batches[stream] for stream in streams]
     if all(batch.features is None for batch in batches):
-        return forward.network.encode(torch.cat([batch.images for batch in batches]))
+        return forward.encoded(forward.network, torch.cat([batch.images for batch in batches]))
     made = [forward.network.encode(batch.images) if batch.features is None else batch.features for batch in batches]
     return [torch.cat(maps) for maps in zip(*made, strict=True)]
 

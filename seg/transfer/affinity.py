@@ -133,12 +133,12 @@ class Affinity(Component):
             raise RuntimeError("prepare was not called")
         normalise_alike(source, forward.network)
         with torch.no_grad(), statistics_held(source):
-            features = source.encode(forward.batches[stream].images)
+            features = forward.encoded(source, forward.batches[stream].images)
             pairs: dict[Level, Pair] = {
                 "encoder": (deepest(source, features), deepest(forward.network, output.features))
             }
             if "decoder" in self._levels:
-                pairs["decoder"] = (source.decode(features), output.decoded)
+                pairs["decoder"] = (source.decode(list(features)), output.decoded)
         return pairs
 
     def _distance(self, relation: Relation, pairs: Sequence[Pair]) -> Tensor:

@@ -19,7 +19,7 @@ from seg.data.dataset import Batch
 from seg.data.plan import Plan
 from seg.models.network import Output, SegNetwork
 from seg.models.norms import statistics_held
-from seg.models.sharing import ALONE, OwnPasses, Sharing, WholeOutput, over_rows
+from seg.models.sharing import ALONE, OwnPasses, Sharing, WholeMaps, WholeOutput, over_rows
 from seg.models.weights import WeightReport
 
 Level = Literal["structure", "feature", "parameter", "instance", "relation", "none"]
@@ -105,6 +105,12 @@ class Forward:
         For passes beside `output` that are worth it; `function` must treat every row alike, as networks do.
         """
         return over_rows(self._passes, self._sharing, function, rows)
+
+    def encoded(self, network: SegNetwork, images: Tensor) -> Sequence[Tensor]:
+        """`network.encode(images)` by parts likewise; with several processes, only maps that are looked at travel."""
+        with self._passes.one(images.device):
+            maps = network.encode(images[self._sharing.own(len(images))])
+        return maps if self._sharing.count == 1 else WholeMaps(maps, self._sharing)
 
     def _pass(self, batch: Batch) -> Output:
         own = self._sharing.own(len(batch.images))
