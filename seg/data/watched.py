@@ -9,6 +9,7 @@ import multiprocessing
 import multiprocessing.process
 import multiprocessing.util
 import os
+import signal
 import sys
 import time
 from collections.abc import Sequence
@@ -21,7 +22,7 @@ from typing import Any, Literal
 from seg.data.dataset import Batch
 from seg.data.loading_errors import Loading, cannot_start, died, hung
 from seg.data.slots import Layout, Slots
-from seg.data.worker import SLOTS, Work, serve
+from seg.data.worker import FOR_THE_GROUP, SLOTS, Work, serve
 from seg.errors import SegError
 
 Start = Literal["auto", "fork", "forkserver", "spawn"]
@@ -77,9 +78,12 @@ class WatchedLoader:
         others = [*(worker.connection for worker in self._workers), here] if forked else []
         place = context.RawArray("q", [-1, -1])
         process = context.Process(target=serve, args=(there, place, self._work, number, others), daemon=True)
+        # Until the process ignores them, which takes it a moment.
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, FOR_THE_GROUP)
         try:
             process.start()
         finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
             # The pipe then ends with the process.
             there.close()
         self._workers.append(_Worker(number, process, here, place))

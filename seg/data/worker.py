@@ -10,6 +10,7 @@ from multiprocessing.reduction import send_handle
 from typing import Protocol
 
 import cv2
+import torch
 
 from seg.data.dataset import Item, Stream
 from seg.data.slots import Layout, Slots, layout_of, new_memory
@@ -17,6 +18,9 @@ from seg.errors import SegError
 
 SLOTS = 2
 """Steps that a loading process is ahead: one is read while the next is written."""
+
+FOR_THE_GROUP = (signal.SIGINT, signal.SIGTERM)
+"""A terminal and a scheduler send these to every process of a group; the training decides when loading ends."""
 
 
 class Place(Protocol):
@@ -57,12 +61,13 @@ def serve(connection: Connection, place: Place, work: Work, worker: int, others:
 
 
 def _prepare_process(others: Sequence[Connection]) -> None:
-    # A terminal and a scheduler send these to every process of a group; the training decides when loading ends.
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in FOR_THE_GROUP:
         signal.signal(number, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, FOR_THE_GROUP)
     for other in others:
         other.close()
     cv2.setNumThreads(0)
+    torch.set_num_threads(1)
 
 
 def _fill(connection: Connection, place: Place, work: Work, worker: int) -> None:
