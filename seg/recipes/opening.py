@@ -14,6 +14,7 @@ from seg.errors import ResourceError, SegError, UsageError
 from seg.lock import NAME as LOCK
 from seg.lock import held, holder
 from seg.overrides import to_yaml
+from seg.recipes.components import with_knobs
 from seg.recipes.lineage import CURVES
 from seg.recipes.together import by_first
 from seg.runs import Run, create_run
@@ -52,8 +53,8 @@ def opened(
         def open_it() -> Opened:
             require_writable(Path(settings.runs.folder) if resume is None else resume.folder)
             if resume is not None:
-                _hold(stack, resume, say)
-                return Opened(resume, resumed=True)
+                dead = stack.enter_context(held(resume.folder))
+                return _go_on(resume, dead, "", say)
             if settings.runs.name:
                 return _open_named(stack, settings, say, new)
             return (None if new else _begun_before(stack, settings, say)) or _created(stack, settings, own_name, say)
@@ -72,23 +73,31 @@ def _refuse_unshared(run: Run) -> None:
         )  # fmt: skip
 
 
-def _hold(stack: ExitStack, run: Run, say: Callable[[str], None]) -> None:
-    dead = stack.enter_context(held(run.folder))
-    if dead and _state(run) != "finished":
-        say(f"Taken over from dead {dead}: {run.folder}")
-
-
 def _created(stack: ExitStack, settings: Settings, own_name: str, say: Callable[[str], None]) -> Opened:
     stack.callback(_remove_if_empty, Path(settings.runs.folder), Path(settings.runs.folder).exists())
     run = create_run(settings, own_name)
-    _hold(stack, run, say)
-    return _begin(stack, run, settings)
+    dead = stack.enter_context(held(run.folder))
+    return _begin(stack, run, settings, dead, say)
 
 
-def _begin(stack: ExitStack, run: Run, settings: Settings) -> Opened:
+def _begin(stack: ExitStack, run: Run, settings: Settings, dead: str, say: Callable[[str], None]) -> Opened:
     stack.callback(_remove_unbegun, run)
     run.write_settings(settings)
+    _say_dead(run, dead, say)
     return Opened(run, resumed=False)
+
+
+def _go_on(run: Run, dead: str, how_anew: str, say: Callable[[str], None]) -> Opened:
+    if _state(run) != "finished":
+        _say_dead(run, dead, say)
+    if how_anew:
+        say(f"Going on with {run.folder}, which the same command began; {how_anew} starts anew.")
+    return Opened(run, resumed=True)
+
+
+def _say_dead(run: Run, dead: str, say: Callable[[str], None]) -> None:
+    if dead:
+        say(f"Taken over from dead {dead}: {run.folder}")
 
 
 def _open_named(stack: ExitStack, settings: Settings, say: Callable[[str], None], new: bool) -> Opened:
@@ -98,13 +107,12 @@ def _open_named(stack: ExitStack, settings: Settings, say: Callable[[str], None]
             return _created(stack, settings, "", say)
     if not is_unbegun(run) and _state(run) in ("", "finished"):
         refuse_taken(run, settings)
-    _hold(stack, run, say)
+    dead = stack.enter_context(held(run.folder))
     # Only now nobody else changes what is there.
     if is_unbegun(run):
-        return _begin(stack, run, settings)
+        return _begin(stack, run, settings, dead, say)
     refuse_taken(run, settings, new=new)
-    say(f"Going on with {run.folder}, which the same command began; another runs.name starts anew.")
-    return Opened(run, resumed=True)
+    return _go_on(run, dead, "another runs.name", say)
 
 
 def _begun_before(stack: ExitStack, settings: Settings, say: Callable[[str], None]) -> Opened | None:
@@ -118,11 +126,8 @@ def _begun_before(stack: ExitStack, settings: Settings, say: Callable[[str], Non
         if process := holder(run.folder):
             say(f"The same command is at work in {run.folder} ({process}); this is a run beside it.")
             continue
-        _hold(stack, run, say)
-        if is_unbegun(run):
-            return _begin(stack, run, settings)
-        say(f"Going on with {run.folder}, which the same command began; --new starts anew.")
-        return Opened(run, resumed=True)
+        dead = stack.enter_context(held(run.folder))
+        return _begin(stack, run, settings, dead, say) if is_unbegun(run) else _go_on(run, dead, "--new", say)
     return None
 
 
@@ -158,7 +163,7 @@ def refuse_taken(run: Run, settings: Settings, *, new: bool = False) -> None:
 def differences(run: Run, settings: Settings) -> dict[str, tuple[str, str]]:
     """Settings that the run was not begun with, each as it was and as it is now."""
     try:
-        then, now = _flat(run.asked()), _flat(settings)
+        then, now = _flat(with_knobs(run.asked())), _flat(with_knobs(settings))
     except SegError as error:
         return {"config.yaml": (error.found, "")}
     names = dict.fromkeys([*then, *now])
@@ -169,7 +174,8 @@ def differences(run: Run, settings: Settings) -> dict[str, tuple[str, str]]:
 
 def _flat(settings: Settings) -> dict[str, Any]:
     tree = settings.model_dump(mode="json")
-    return dict(flatten(tree.pop("components"))) | dict(flatten(tree))
+    components = tree.pop("components")
+    return dict(flatten(tree)) | dict(flatten(components))
 
 
 def _state(run: Run) -> str:

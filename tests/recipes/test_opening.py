@@ -14,6 +14,7 @@ from seg.errors import CheckpointError, ResourceError, SegError, UsageError
 from seg.lock import held
 from seg.overrides import resolve
 from seg.recipes import opening
+from seg.recipes.components import with_knobs
 from seg.recipes.opening import differences, is_unbegun, opened
 from seg.recipes.unfinished import newest_unfinished
 from seg.runs import Run, new_manifest
@@ -83,13 +84,13 @@ def test_the_same_command_beside_one_at_work_makes_a_run_of_its_own() -> None:
 
 
 def test_a_named_unfinished_run_goes_on_with_the_same_settings_alone() -> None:
-    begun = _begun(_settings("runs.name=a", "strategy=l2sp", "l2sp.weight=0.1"), "interrupted")
+    begun = _begun(with_knobs(_settings("runs.name=a", "strategy=l2sp", "l2sp.weight=0.1")), "interrupted")
     run, resumed, said = _said(_settings("runs.name=a", "strategy=l2sp", "l2sp.weight=0.1"))
     assert (run, resumed, "another runs.name starts anew" in said) == (begun, True, True)
     with pytest.raises(UsageError) as refused:
         _said(_settings("runs.name=a", "strategy=l2sp", "l2sp.weight=0.2", "train.steps=9"))
     assert refused.value.code == "run-exists"
-    assert "(l2sp.weight=0.1, now 0.2; train.steps=800, now 9)" in refused.value.found
+    assert "(train.steps=800, now 9; l2sp.weight=0.1, now 0.2)" in refused.value.found
     assert f"seg train --resume {begun.folder}" in refused.value.fix
     with pytest.raises(UsageError, match="leave --new out"):
         _said(_settings("runs.name=a", "strategy=l2sp", "l2sp.weight=0.1"), new=True)
