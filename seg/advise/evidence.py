@@ -37,6 +37,9 @@ class CaseFeatures:
     patient: str
     pooled: NDArray[np.float32]
     """(slices, channels) the encoder's deepest map, averaged over the slice."""
+    bands: NDArray[np.float32]
+    """(slices, channels) an early map of the encoder, averaged over the organs' boundary band; slices without one are
+    left out. Early, since the decoder is made to tell the source's organ from all the others."""
     layers: tuple[NDArray[np.float32], ...]
     """(pixels, channels) of each of the decoder's last layers at the drawn pixels; what the heads read is the last."""
     masks: NDArray[np.float32]
@@ -87,14 +90,18 @@ class Seen:
         return tuple(case.patient for case in self.cases)
 
     def slices(self, place: Place) -> Vectors:
-        """One vector per slice: the pooled deepest map, or what the heads read averaged over the boundary band."""
-        return _together([case.pooled if place == "whole" else _band_means(case) for case in self.cases])
+        """One vector per slice: the pooled deepest map, or the early map pooled over the boundary band."""
+        return _together([case.pooled if place == "whole" else case.bands for case in self.cases])
 
     def pixels(self, place: Place) -> LabelledVectors:
-        """What the heads read at pixels of each label, about as many inside as outside."""
+        """What the decoder's last layers say at pixels of each label, about as many inside as outside.
+
+        All the layers side by side: the last alone may show nothing but the source's own organ.
+        """
         inside, outside = (Draw.ORGAN, Draw.OTHER) if place == "whole" else (Draw.BAND, Draw.BEYOND)
         chosen = [np.flatnonzero((case.draws == inside) | (case.draws == outside)) for case in self.cases]
-        found = _together([case.layers[-1][rows] for case, rows in zip(self.cases, chosen, strict=True)])
+        found = _together([np.concatenate([layer[rows] for layer in case.layers], axis=1)
+                           for case, rows in zip(self.cases, chosen, strict=True)])  # fmt: skip
         pairs = list(zip(self.cases, chosen, strict=True))
         labels = np.concatenate([case.organs[rows] if place == "whole" else case.draws[rows] == inside
                                  for case, rows in pairs])  # fmt: skip
@@ -134,13 +141,6 @@ class Evidence:
 def _together(parts: Sequence[NDArray[np.float32]]) -> Vectors:
     cases = np.repeat(np.arange(len(parts)), [len(part) for part in parts])
     return Vectors(np.concatenate(parts).astype(np.float64), cases)
-
-
-def _band_means(case: CaseFeatures) -> NDArray[np.float32]:
-    band = case.draws == Draw.BAND
-    shown = np.unique(case.slices[band])
-    means = [case.layers[-1][band & (case.slices == number)].mean(axis=0) for number in shown]
-    return np.stack(means) if means else np.zeros((0, case.layers[-1].shape[1]), np.float32)
 
 
 def _probabilities(logits: NDArray[np.float32]) -> NDArray[np.float64]:

@@ -54,8 +54,10 @@ def _domain(seen: Seen, slices: Vectors) -> Domain:
 MEASURE = MeasureInfo(
     name="a_distance",
     title="Proxy A-distance",
+    question="scans alike",
     looks_at="how well a linear classifier tells the source's slices from the target's, on patients it has not seen",
     better="lower",
+    alike=0.1,
     needs=("source scans",),
     paper="Ben-David et al. 2007, Analysis of representations for domain adaptation",
     judge=_judge,

@@ -127,9 +127,11 @@ def _thinned(seen: Seen, layer: int, draw: Draw, organ: int | None = None) -> li
 MEASURE = MeasureInfo(
     name="cc_fv",
     title="CC-FV",
+    question="features tell",
     looks_at="whether the organ's features are alike in all cases while features as a whole are various, over the "
     "decoder's last three layers",
     better="higher",
+    alike=0.05,
     needs=("labels",),
     paper="Yang et al. 2023, Pick the best pre-trained model: towards transferability estimation for medical image "
     "segmentation",

@@ -63,8 +63,10 @@ def _judge(evidence: Evidence, place: Place) -> Judge | None:
 MEASURE = MeasureInfo(
     name="h_score",
     title="H-score",
+    question="features tell",
     looks_at="the share of the features' variance that lies between the target's labels, with Ledoit-Wolf shrinkage",
     better="higher",
+    alike=0.05,
     needs=("labels",),
     paper="Bao et al. 2019, An information-theoretic approach to transferability; Ibrahim et al. 2021 (shrinkage)",
     judge=_judge,

@@ -44,8 +44,10 @@ def _judge(evidence: Evidence, place: Place) -> Judge | None:
 MEASURE = MeasureInfo(
     name="leep",
     title="LEEP",
+    question="heads tell",
     looks_at="how likely the target's labels are, given what the source's heads say of the same pixels",
     better="higher",
+    alike=0.035,
     needs=("labels", "source heads"),
     paper="Nguyen et al. 2020, LEEP: a new measure to evaluate transferability of learned representations",
     judge=_judge,

@@ -84,8 +84,10 @@ def _judge(evidence: Evidence, place: Place) -> Judge | None:
 MEASURE = MeasureInfo(
     name="log_me",
     title="LogME",
+    question="features tell",
     looks_at="the evidence a linear model of the features has for the target's labels, per pixel",
     better="higher",
+    alike=0.05,
     needs=("labels",),
     paper="You et al. 2021, LogME: practical assessment of pre-trained models for transfer learning",
     judge=_judge,

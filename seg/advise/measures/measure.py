@@ -9,6 +9,8 @@ import numpy as np
 from seg.advise.evidence import Evidence, Numbers, Place
 
 Need = Literal["labels", "source heads", "source scans"]
+Question = Literal["scans alike", "features tell", "heads tell"]
+"""Do the scans look alike to the network, do its features tell the target's labels, do its heads already?"""
 Judge = Callable[[Numbers], float]
 """The value over these cases of the target, by number, each counted as often as it is named; NaN where undefined.
 
@@ -24,12 +26,16 @@ class MeasureInfo:
     """The file's name."""
     title: str
     """What a report calls it."""
+    question: Question
+    """Which question it answers; measures of the same one say much the same and share a vote."""
     looks_at: str
     """What is compared, in a sentence."""
     better: Literal["higher", "lower"]
     """Which values promise more of a transfer."""
+    alike: float
+    """Two values no further apart say the same of two sources: about 5 % of the range, a choice of this project."""
     needs: tuple[Need, ...]
-    """What must be there besides the network and the target's labelled scans' slices."""
+    """What must be there beside the network and slices of the target that show the organ."""
     paper: str
     judge: Callable[[Evidence, Place], Judge | None]
     """None where the evidence lacks what the measure needs."""

@@ -43,8 +43,10 @@ def _patient_numbers(seen: Seen) -> Numbers:
 MEASURE = MeasureInfo(
     name="mmd",
     title="MMD",
+    question="scans alike",
     looks_at="the squared maximum mean discrepancy of source and target slices under five Gaussian kernels, unbiased",
     better="lower",
+    alike=0.1,
     needs=("source scans",),
     paper="Gretton et al. 2012, A kernel two-sample test; Long et al. 2015 (several kernels)",
     judge=_judge,
