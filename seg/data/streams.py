@@ -1,7 +1,7 @@
 """Batches of every stream a training needs (labelled, unlabelled, source), step after step."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from seg.config import Augment
 from seg.data.ahead import Ahead
@@ -63,6 +63,8 @@ def stream_batches(
         return
     for step in steps:
         batches = {name: collate(list(map(stream.load, stream.positions(step)))) for name, stream in streams.items()}
+        if settings.half:
+            batches = {name: replace(batch, images=batch.images.half()) for name, batch in batches.items()}
         yield _pinned(batches) if settings.pin_memory else batches
 
 

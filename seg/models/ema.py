@@ -73,7 +73,10 @@ class Ema:
         return {**self._averaged.state_dict(), **counts}
 
     def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
-        """Go on where `state_dict` was taken."""
-        self._steps, self._looked = int(state["steps"]), int(state["looked"])
+        """Go on where `state_dict` was taken; `update_every` is set before."""
+        self._steps = steps = int(state["steps"])
+        # The first checkpoint format did not say when it looked: at every multiple.
+        looked = state.get("looked", torch.tensor(steps - steps % self.update_every))
+        self._looked = int(looked)
         averages = {name: tensor for name, tensor in state.items() if name not in ("steps", "looked")}
         self._averaged.load_state_dict(averages)

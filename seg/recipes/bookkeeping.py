@@ -90,7 +90,8 @@ def refuse_other_data(run: Run, prepared: Prepared) -> None:
         raise DataError(
             found="another plan than when the run was started" if plan != plan_to_json(prepared.plan)
             else f"{len(changed)} changed scans or labels ({', '.join(changed[:5])})",
-            expected="the scans and labels the run was started with", fix="restore them, or start a new run",
+            expected="the scans and labels the run was started with",
+            fix="restore them, or start anew with --new or another runs.name",
             path=prepared.checked.data_set.root, code="resume-data",
         )  # fmt: skip
 

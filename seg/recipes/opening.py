@@ -82,6 +82,9 @@ def _created(stack: ExitStack, settings: Settings, own_name: str, say: Callable[
 
 def _begin(stack: ExitStack, run: Run, settings: Settings, dead: str, say: Callable[[str], None]) -> Opened:
     stack.callback(_remove_unbegun, run)
+    for left in (run.folder / "config.yaml", run.folder / "asked.yaml"):
+        # Of a process that died before it began anything.
+        left.unlink(missing_ok=True)
     run.write_settings(settings)
     _say_dead(run, dead, say)
     return Opened(run, resumed=False)

@@ -43,5 +43,6 @@ def refuse_other_source(run: Run, origins: Sequence[Origin]) -> None:
     if found != expected:
         raise CheckpointError(
             found=f"sha256 {found[:12]}...", expected=f"{expected[:12]}..., from which the run {run.name} started",
-            fix="restore the source, or start anew from what it is now", path=file, code="source-changed",
+            fix="restore the source, or start from what it is now with --new or another runs.name", path=file,
+            code="source-changed",
         )  # fmt: skip

@@ -16,15 +16,16 @@ _SHOWN = 3
 
 def not_finite(what: What, terms: Mapping[str, Tensor], batches: Batches, step: int) -> TrainingError:
     """What went wrong in a step that was not taken; an image that is not finite itself is named alone."""
-    spoiled = [
+    # A slice may be there twice, as it was loaded and in another view.
+    spoiled = dict.fromkeys(
         where
         for batch in batches.values()
         for where, image in zip(batch.where, batch.images, strict=True)
         if not bool(torch.isfinite(image).all())
-    ]
-    everything = [where for batch in batches.values() for where in batch.where]
+    )
+    everything = dict.fromkeys(where for batch in batches.values() for where in batch.where)
     values = ", ".join(f"{name} {float(term.detach()):.4g}" for name, term in terms.items())
-    source = f"an image that is not finite, and so {what}," if spoiled else f"{what} that is not finite"
+    source = "an image that is not finite" if spoiled else f"{what} that is not finite"
     return TrainingError(
         found=f"{source} at step {step + 1} ({values}) on {'; '.join(spoiled or everything)}",
         expected="finite numbers; the update was not made",

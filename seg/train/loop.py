@@ -97,7 +97,9 @@ def take_step(training: Training, batches: Batches, step: int) -> dict[str, Tens
         # Dropout draws from torch's global random numbers; tied to the step, a resumed run repeats them.
         torch.manual_seed(training.settings.train.seed * 1_000_003 + step)
         batches = {name: batch.to(training.device, layout) for name, batch in batches.items()}
-        forward = Forward(network, batches, progress, training.components, training.teacher, training.ranks)
+        forward = Forward(
+            network, batches, progress, training.components, training.teacher, training.ranks, training.total_steps
+        )
         terms = _losses(training, forward, step)
         taken = _update(training, terms, batches, step)
     finally:
@@ -122,7 +124,9 @@ def _losses(training: Training, forward: Forward, step: int) -> dict[str, Tensor
 
 def _update(training: Training, terms: dict[str, Tensor], batches: Batches, step: int) -> bool:
     """Whether the optimiser's step was taken; one that overflowed in fp16 is not."""
-    if not training.ranks.everywhere(bool(torch.isfinite(terms["loss"]))):
+    # Images too: a pass that only moves norm statistics has no term that would show what is wrong with them.
+    seen = [torch.isfinite(batch.images).all() for batch in batches.values()]
+    if not training.ranks.everywhere(bool(torch.stack([torch.isfinite(terms["loss"]), *seen]).all())):
         raise not_finite("a loss", terms, batches, step)
     training.precision.backward(terms["loss"] / training.ranks.count)
     training.ranks.sum_gradients(parameter for group in training.groups for parameter in group.parameters)

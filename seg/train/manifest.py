@@ -71,7 +71,8 @@ def damaged(place: Path, why: str) -> CheckpointError:
     """The error of a checkpoint that is not as it was written."""
     return CheckpointError(
         found=why, expected="a checkpoint as it was written", path=place, code="checkpoint-damaged",
-        fix="remove this folder; an earlier checkpoint is used if there is one, else train again",
+        fix="remove this folder; an earlier checkpoint is used if there is one, else train again with --new or another"
+        " runs.name",
     )  # fmt: skip
 
 
@@ -80,8 +81,7 @@ def _other_format(place: Path, manifest: Content) -> CheckpointError:
     return CheckpointError(
         found=f"checkpoint format {manifest.get('schema')} of seg {version}", path=place, code="checkpoint-version",
         expected=f"format {' or '.join(map(str, sorted([*MIGRATIONS, SCHEMA])))}",
-        fix=f"install seg {version} (git checkout v{version} && pip install -e .), then go on with"
-        f" `seg train --resume {place.parent.parent}`",
+        fix=f"install seg {version}, then go on with `seg train --resume {place.parent.parent}`",
     )  # fmt: skip
 
 

@@ -99,7 +99,7 @@ class Precision:
         if before > 1:
             # Halves it where `unscale_` met a number that is not finite.
             self._scaler.update()
-        if self.scale == before:
+        if self.scale >= before:
             raise FloatingPointError("a gradient")
         self.skipped_steps += 1
 

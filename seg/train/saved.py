@@ -40,7 +40,8 @@ def restore(training: Training, run: Run, progress: Progress, say: Callable[[str
     checkpoint = load_newest(run.checkpoints, say)
     if checkpoint is None:
         return progress
-    tensors = checkpoint.tensors
+    tensors, saved = checkpoint.tensors, Progress(**checkpoint.state["progress"])
+    training.set_length(saved.total_steps)
     try:
         training.network.load_state_dict(tensors["network"])
         load_optimizer_tensors(training.optimizer, tensors["optimizer"])
@@ -56,8 +57,6 @@ def restore(training: Training, run: Run, progress: Progress, say: Callable[[str
     training.precision.load_state(checkpoint.state["precision"])
     if BEST in tensors and checkpoint.place is not None and training.ranks.leads:
         put_link(checkpoint.place / f"{BEST}.safetensors", run.model)
-    saved = Progress(**checkpoint.state["progress"])
-    training.set_length(saved.total_steps)
     return saved
 
 

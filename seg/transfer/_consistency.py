@@ -36,9 +36,9 @@ def _kl(logits: Tensor, taught: Tensor, weights: Tensor) -> Tensor:
 
 
 def _dice(logits: Tensor, taught: Tensor, weights: Tensor) -> Tensor:
-    """1 - 2 sum(p q) / (sum(p^2) + sum(q^2)) over the batch, averaged over organs; one that neither sees costs nothing.
+    """1 - 2 sum(p q) / (sum(p^2) + sum(q^2)) over the batch, averaged over organs; 0 for one that neither sees.
 
-    A pixel of a small organ counts as much as one of a large organ. Source: Milletari et al. 2016 (V-Net), equation 1.
+    A small organ counts as much as a large one. Source: Milletari et al. 2016 (V-Net), equation 1.
     """
     student = logits.sigmoid()
     both = (weights * student * taught).sum(dim=(0, 2, 3))

@@ -24,14 +24,15 @@ _BRIGHTNESS = 0.15
 _CONTRAST = 0.3
 _GAMMA = 0.4
 _NOISE = 0.05
-"""Amounts at strength 1, for images from 0 to 1: about twice those of the ordinary augmentation.
+"""Amounts at strength 1, for images from 0 to 1, on top of the ordinary augmentation: up to 1.6 times as much again.
 
-Source: Yang et al. 2023 (UniMatch), section 3: jitter and blur for the strong view, on top of the weak one's geometry.
+A choice of this project, not tuned. Source of the idea, jitter for the strong view alone: Yang et al. 2023 (UniMatch),
+section 3.
 """
 _ROTATION_DEG = 15.0
 _SCALE = 0.15
 _SHIFT = 0.1
-"""Amounts at strength 1: degrees, share of the size, share of the side."""
+"""Amounts at strength 1: degrees, share of the size, share of the side; about those of the ordinary augmentation."""
 _HOLE = 0.35
 """Longest side of the hole at strength 1, as a share of the slice's. Source: DeVries & Taylor 2017 (Cutout) cover a
 quarter to a half of the side."""

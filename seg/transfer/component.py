@@ -49,8 +49,9 @@ class Forward:
         components: Sequence["Component"] = (),
         teacher: SegNetwork | None = None,
         sharing: Sharing = ALONE,
+        total_steps: int = 1,
     ) -> None:
-        """`batches` are on the network's device already; `progress` is the share of the steps that is done.
+        """`batches` are on the network's device already; `progress` is the share of `total_steps` that is done.
 
         `components` are asked what is taught; `teacher` is the averaged network, in evaluation mode. Batches and
         outputs are whole, however many processes share the passes.
@@ -58,6 +59,7 @@ class Forward:
         self.network = network
         self.batches = batches
         self.progress = progress
+        self.total_steps = total_steps
         self.teacher = teacher
         self._components = components
         self._sharing, self._passes = sharing, OwnPasses(sharing)

@@ -78,7 +78,7 @@ class CopyPaste(Component):
 
     def losses(self, forward: Forward, step: int) -> dict[str, Tensor]:
         """`copy_paste`; nothing, and no pass, while its weight is 0."""
-        weight = rising_weight(self._settings, forward.progress, step)
+        weight = rising_weight(self._settings, forward.progress, forward.total_steps)
         mixture = self.mixture(forward, step) if weight > 0 else None
         if mixture is None:
             return {}

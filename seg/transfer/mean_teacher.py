@@ -30,6 +30,8 @@ Source: Yu et al. 2019 (UA-MT), released code, whose scans have a standard devia
 """
 _DROPOUT = 0.1
 """Share of the deepest map's channels that another look does without: most encoders have no dropout of their own."""
+_LOOK_STEP = 0xD1B54A32D192ED03
+"""Between the seeds of two looks: odd and large, so that no look meets the numbers of another step."""
 _STREAM = 0x6D74
 """Sets these random numbers apart from those of other components."""
 
@@ -43,9 +45,9 @@ class MeanTeacherSettings(RisingSettings):
     The mean square that most use hardly sees an organ of one pixel in a hundred; dice counts every organ alike.
     """
     half_life: Fraction = 0.02
-    """Half-life of the teacher's memory as a share of the steps. Source: 2 % of a run is the 0.99 of runs of 3,000."""
+    """Half-life of the teacher\'s memory as a share of the steps, as of all averaged weights."""
     decay: Annotated[float, Field(ge=0, lt=1)] | None = None
-    """The teacher's decay per step, in the place of `half_life`."""
+    """The teacher's decay per step, in the place of `half_life`; it looks at the student eight times per half-life."""
     intensity: NotNegative = 1.0
     """Strength of the grey value changes of the student's view."""
     geometry: NotNegative = 1.0
@@ -114,7 +116,7 @@ class MeanTeacher(Component):
         """`consistency`; nothing, and no pass over unlabelled slices beside labelled ones, while its weight is 0."""
         if self._moves_statistics and forward.target == "unlabelled":
             move_statistics(forward, "unlabelled")
-        self._used = rising_weight(self._settings, forward.progress, step)
+        self._used = rising_weight(self._settings, forward.progress, forward.total_steps)
         self._pair = None if forward.teacher is None else (forward.network, forward.teacher)
         taught = forward.taught("unlabelled") if self._used > 0 else None
         if taught is None:
@@ -154,7 +156,7 @@ def _another_look(forward: Forward, teacher: SegNetwork, images: Tensor, view: S
         return teacher.read(maps).masks
 
     with torch.random.fork_rng(devices=[images.device] if images.is_cuda else []):
-        torch.manual_seed(torch.initial_seed() + 1 + number)
+        torch.manual_seed((torch.initial_seed() + _LOOK_STEP * (1 + number)) % 2**63)
         spread = images.float().std(dim=(1, 2, 3), keepdim=True)
         noise = torch.randn_like(images).clamp(-2, 2) * (_NOISE * spread).to(images)
         return _opinion(forward, masks, images + noise, view)
