@@ -13,8 +13,8 @@ from seg.models.norms import statistics_held
 from seg.models.weights import WeightReport
 from seg.overrides import resolve
 from seg.registry import COMPONENTS
-from seg.train.checkpoint import load_optimizer_tensors, optimizer_tensors
 from seg.train.loop import take_step
+from seg.train.moments import load_optimizer_tensors, optimizer_tensors
 from seg.train.training import Training
 from seg.transfer import coral, dann, joint, mmd
 from seg.transfer._alignment import Alignment, AlignmentSettings, risen
