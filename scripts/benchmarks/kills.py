@@ -180,11 +180,13 @@ def limits(place: Place, reference: Reference, count: int, draw: random.Random) 
 
 
 def flips(place: Place, reference: Reference, count: int, draw: random.Random) -> dict[str, Any]:
-    """Half of the bits in the newest checkpoint, half in prepared scans."""
-    newest = max(reference.run.checkpoints.glob("step-*"), key=step_of)
+    """Half of the bits in the newest of two checkpoints, half in prepared scans."""
+    settings = resolve(place.words)
+    leave = at_step((settings.train.steps or 0) - 2, lambda: os.kill(os.getpid(), signal.SIGTERM))
+    place.train("flipped", *reference.words, fault=leave).ended()
+    newest = max(place.run("flipped").checkpoints.glob("step-*"), key=step_of)
     files = sorted(newest.iterdir())
     used = sum(_passed_over(files[number % len(files)], draw) for number in range(count // 2))
-    settings = resolve(place.words)
     prepared = prepare_checked(place.checked, settings)
     entries = [path for case in prepared.train for path in sorted(case.folder.iterdir())]
     made_again = 0

@@ -17,7 +17,7 @@ from seg.train.snapshot import size_bytes
 from seg.train.tensor_file import write_tensors
 
 KEPT = 2
-"""The newest, and the one before it in case the newest is damaged when it is needed."""
+"""The newest, and the one before it in case the newest turns out damaged; of a finished training the newest alone."""
 
 
 @dataclass(frozen=True)
@@ -49,11 +49,16 @@ def save_checkpoint(folder: Path, checkpoint: Checkpoint, kept: int = KEPT) -> P
         state = temporary / "state.json"
         state.write_text(json.dumps(checkpoint.state, allow_nan=False), encoding="utf-8")
         write_manifest(temporary, checkpoint.step, {**digests, state.name: file_sha256(state)})
-    others = [other for other in _places(folder) if other != place]
-    earlier = [other for other in others if step_of(other) < checkpoint.step]
-    for old in [*earlier[max(kept - 1, 0) :], *(other for other in others if other not in earlier)]:
-        remove_folder(old)
+    for later in (other for other in _places(folder) if step_of(other) > checkpoint.step):
+        remove_folder(later)
+    keep_newest(folder, kept)
     return place
+
+
+def keep_newest(folder: Path, kept: int) -> None:
+    """Remove all but so many checkpoints of the latest steps."""
+    for old in _places(folder)[kept:]:
+        remove_folder(old)
 
 
 def load_newest(folder: Path, say: Callable[[str], None] = lambda _: None) -> Checkpoint | None:

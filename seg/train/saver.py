@@ -8,7 +8,7 @@ from torch import Tensor
 from seg.atomic import put_link
 from seg.errors import CheckpointError, ResourceError
 from seg.runs import Run
-from seg.train.checkpoint import Checkpoint, save_checkpoint
+from seg.train.checkpoint import Checkpoint, keep_newest, save_checkpoint
 from seg.train.interrupt import Interrupted
 from seg.train.log import TrainingLog
 from seg.train.room import checkpoint_bytes, require_room
@@ -81,6 +81,9 @@ class Saver:
         if self._failed is not None:
             raise self._failed
         write_last(self._training, self._run)
+        if self._checkpoint is not None and self._checkpoint.step >= self._training.total_steps:
+            # Nothing is left to be lost: from now on a resume only looks whether there is something left to do.
+            keep_newest(self._run.checkpoints, 1)
 
     def _write(self) -> None:
         checkpoint = self._checkpoint

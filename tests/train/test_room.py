@@ -43,7 +43,7 @@ def test_what_is_asked_for_is_what_a_run_takes(make, go, monkeypatch) -> None:
     assert needed_bytes(training) == pytest.approx((KEPT + 1) * (sum(sizes.values()) + best) + 3 * best, rel=0.05)
     assert needed_bytes(training) > 2.5 * sum(sizes.values())
     # What lies there already need not be found again.
-    _free(monkeypatch, needed_bytes(training) - KEPT * sum(sizes.values()))
+    _free(monkeypatch, needed_bytes(training) - sum(sizes.values()))
     require_room(training, run)
     with pytest.raises(ResourceError):
         require_room(training, Run(run.folder.parent))

@@ -120,14 +120,18 @@ def test_a_save_that_fails_is_said_and_the_run_ends_like_one_without_the_failure
             _full()
         return save_checkpoint(folder, checkpoint, **options)
 
+    kept: list[list[str]] = []
     monkeypatch.setattr(saver, "save_checkpoint", full_once)
+    monkeypatch.setattr(
+        saver, "keep_newest", lambda folder, _: kept.append(sorted(path.name for path in folder.iterdir()))
+    )
     run, progress = go(make("train.steps=6", "train.validations=3"), "survived")
     assert (saved, progress.step) == ([2, 4, 6], 6)
     sentence = "What step 4 came to is not saved: disk: found No space left"
     assert sentence in (run.folder / "log.txt").read_text()
     assert run.model.read_bytes() == whole.model.read_bytes()
     assert run.last.read_bytes() == whole.last.read_bytes()
-    assert sorted(path.name for path in run.checkpoints.iterdir()) == ["step-00000002", "step-00000006"]
+    assert kept == [["step-00000002", "step-00000006"]]
 
 
 def test_when_the_last_save_fails_it_is_tried_once_more_and_then_is_the_runs_error(make, go, monkeypatch) -> None:
@@ -165,6 +169,7 @@ def test_a_run_that_goes_on_from_an_earlier_checkpoint_has_the_best_weights_of_t
     make, go, monkeypatch
 ) -> None:
     dices = iter([0.5, 0.6])
+    monkeypatch.setattr(saver, "keep_newest", lambda *_: None)
     monkeypatch.setattr(loop, "validation_dice", lambda *_: {"mean": next(dices)})
     run, _ = go(make())
     assert run.model.samefile(run.checkpoints / "step-00000004" / "best.safetensors")
@@ -181,3 +186,10 @@ def test_a_run_that_goes_on_from_an_earlier_checkpoint_has_the_best_weights_of_t
     assert found.step == 4
     best = load_file(run.model)
     assert all(torch.equal(found.tensors["best"][name], tensor) for name, tensor in best.items())
+
+
+def test_a_finished_training_keeps_its_newest_checkpoint_alone(make, go) -> None:
+    run, _ = go(make())
+    assert [path.name for path in run.checkpoints.iterdir()] == ["step-00000004"]
+    _, progress = go(make())
+    assert progress.step == 4
