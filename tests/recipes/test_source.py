@@ -7,7 +7,7 @@ import torch
 from seg.errors import CheckpointError, UsageError
 from seg.overrides import resolve
 from seg.recipes.source import find_origin, find_origins, source_model
-from seg.train.checkpoint import save_tensors
+from seg.train.tensor_file import write_tensors
 
 
 def test_words_files_runs_and_organs_are_told_apart(finished):
@@ -40,7 +40,7 @@ def test_the_source_model_is_the_file_that_was_named(finished, copy_run, tmp_pat
     run = copy_run(finished, tmp_path / "copy")
     run.last.unlink()
     tensors = source_model([find_origin(str(run.model), tmp_path)]).load().state_dict()
-    save_tensors(run.last, {**tensors, "input_mean": torch.full_like(tensors["input_mean"], 7)})
+    write_tensors(run.last, {**tensors, "input_mean": torch.full_like(tensors["input_mean"], 7)})
     assert float(source_model([find_origin(str(run.last), tmp_path)]).load().input_mean.mean()) == 7
     assert float(source_model([find_origin("copy", tmp_path)]).load().input_mean.mean()) != 7
     assert source_model([find_origin("none", tmp_path)]) is None
