@@ -72,10 +72,12 @@ def train(
         )
     if resume:
         going_on = _unfinished(runs) if resume is True else _run(resume, runs)
+        _require_room(going_on.folder, dry_run)
         from seg.recipes import resume as resumption
 
         return resumption.resume(going_on, dry_run=dry_run)
     resolved = resolved_settings(words, config, on_this_machine=True)
+    _require_room(resolved.runs.folder, dry_run)
     from seg.recipes import train as recipe
 
     return recipe.train(resolved, dry_run=dry_run, new=new)
@@ -94,6 +96,7 @@ def pretrain(
     Raises a SegError child as `train` does.
     """
     resolved = resolved_settings(("strategy=restoration", *words_of((), given)), config, on_this_machine=True)
+    _require_room(resolved.runs.folder, dry_run)
     from seg.recipes import pretrain as recipe
 
     return recipe.pretrain(resolved, dry_run=dry_run, new=new)
@@ -120,6 +123,7 @@ def transfer(
     """
     words = transfer_words(source, target, given, strategy, via)
     resolved = transfer_settings(words, config)
+    _require_room(resolved.runs.folder, dry_run)
     from seg.recipes import transfer as recipe
 
     return recipe.transfer(resolved, dry_run=dry_run, new=new)
@@ -224,6 +228,14 @@ def listing(kind: str, *, runs: AnyPath = "runs") -> "Table":
     from seg.recipes import listing as recipe
 
     return recipe.listing(kind, Path(runs))
+
+
+def _require_room(folder: AnyPath, dry_run: bool) -> None:
+    """A place that cannot be written is said at once, before seconds of imports."""
+    from seg.atomic import require_writable
+
+    if not dry_run:
+        require_writable(Path(folder))
 
 
 def _unfinished(runs: AnyPath) -> "Run":

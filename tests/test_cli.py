@@ -85,6 +85,7 @@ def test_the_help_of_train_explains_every_setting(capsys):
         (["train", "--config", "nowhere.yaml"], 2, "nowhere.yaml"),
         (["train", "--resume", "nothing"], 5, "no run 'nothing'"),
         (["train", "--resume", "nothing", "optim.lr=1e-3"], 2, "leave the settings out"),
+        (["train", "runs.folder=/dev/null/runs"], 4, "Not a directory"),
         (["report", "nothing"], 5, "no run 'nothing'"),
         (["predict", "nothing", "in", "-o", "out"], 5, "no run 'nothing'"),
     ],
