@@ -1,7 +1,14 @@
 """What every test needs: no network, one thread, and no results outside the test's own folder."""
 
+import multiprocessing
 import os
+import socket
+import traceback
+import warnings
+from collections.abc import Callable
+from multiprocessing.connection import Connection, wait
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import settings
@@ -47,3 +54,63 @@ def small_words(phantoms: Path, cache: Path, tmp_path: Path) -> list[str]:
         "train.steps=4", "train.batch_size=4", "train.validations=2", "train.threads=1", "train.precision=fp32",
         "train.tensorboard=false", "evaluate.bootstrap_samples=100",
     ]  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def side_by_side() -> Callable[..., list[Any]]:
+    """Run a function in several processes, as torchrun would: side_by_side(2, function, ...) gives what each returned.
+
+    They are forked, so that nothing is imported again. A process that ended without a result gives its exit code.
+    """
+
+    def run(count: int, function: Callable[..., Any], *given: Any) -> list[Any]:
+        context = multiprocessing.get_context("fork")
+        port, pipes, processes = _free_port(), [context.Pipe() for _ in range(count)], []
+        for number, (_, there) in enumerate(pipes):
+            place = {"RANK": number, "LOCAL_RANK": number, "WORLD_SIZE": count, "MASTER_PORT": port}
+            processes.append(context.Process(target=_one_of_several, args=(there, place, function, given)))
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", DeprecationWarning)  # of a fork beside other threads
+                processes[-1].start()
+            there.close()
+        # The first process, where all meet, ends last.
+        found = [_result(here, process) for (here, _), process in reversed(list(zip(pipes, processes, strict=True)))]
+        return found[::-1]
+
+    return run
+
+
+def _one_of_several(
+    there: Connection, place: dict[str, int], function: Callable[..., Any], given: tuple[Any, ...]
+) -> None:
+    os.environ.update({name: str(value) for name, value in place.items()}, MASTER_ADDR="127.0.0.1")
+    from seg.train.ranks import together
+
+    together.cache_clear()
+    try:
+        there.send(function(*given))
+        there.recv()
+    except BaseException:
+        traceback.print_exc()
+        raise
+    # Without what an interpreter does at its end, which belongs to the process of the tests.
+    os._exit(0)
+
+
+def _result(here: Connection, process: Any) -> Any:
+    wait([here, process.sentinel], timeout=60)
+    found = here.recv() if here.poll() else None
+    if found is not None:
+        here.send("end")
+    process.join(20)
+    if process.is_alive():
+        process.kill()
+        process.join()
+    return process.exitcode if found is None else found
+
+
+def _free_port() -> int:
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        port: int = found.getsockname()[1]
+        return port
