@@ -4,9 +4,10 @@ from pathlib import Path
 import pytest
 
 from seg.errors import DataError
+from seg.overrides import resolve
 from seg.recipes.prepare import _quiet
 from seg.recipes.scans_place import settings_in_place
-from seg.recipes.source import find_origin
+from seg.recipes.source import find_origin, find_origins
 from seg.recipes.source_scans import source_cases
 from seg.recipes.trained import read_plan
 from seg.runs import Run
@@ -18,6 +19,13 @@ def test_only_training_scans_of_a_source_are_used(finished):
     trained = finished.manifest().data["patients"]["train"]
     assert len({case.patient for case in cases}) == trained
     assert all(f'"{case.patient}"' in split for case in cases)
+
+
+def test_every_source_gives_its_scans(finished, copy_run, tmp_path):
+    copy_run(finished, tmp_path / "again")
+    settings = resolve([f"runs.folder={tmp_path}", f"transfer.source={finished.folder},again"])
+    one, both = (source_cases(find_origins(settings)[:n], read_plan(finished), settings, _quiet) for n in (1, 2))
+    assert [case.name for case in both] == [case.name for case in one] * 2
 
 
 def _elsewhere(run: Run, copy_run: Callable[..., Run], folder: Path, said: str, **data: object) -> Run:

@@ -74,7 +74,7 @@ def test_a_dry_run_prints_a_plan_and_keeps_nothing(small_words: list[str], tmp_p
     assert not (tmp_path / "runs").exists()
 
 
-def test_an_interrupted_run_is_resumed_to_the_end(small_words: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_interrupted_run_goes_on_by_the_same_command(small_words: list[str], monkeypatch) -> None:
     validate = loop._validate
 
     def interrupt(*given) -> None:
@@ -90,8 +90,8 @@ def test_an_interrupted_run_is_resumed_to_the_end(small_words: list[str], monkey
     run = Run(Path(settings.runs.folder) / "again")
     assert run.manifest().state == "interrupted"
     assert run.model.exists()
-    resumed = train(run.settings(), resume=run, console=QUIET)
-    assert resumed == run
+    assert train(settings, console=QUIET) == run
+    assert "Going on after step" in (run.folder / "log.txt").read_text()
     assert run.manifest().state == "finished"
     assert run.manifest().results["steps"] == 4
 
