@@ -10,11 +10,13 @@ import pytest
 import torch
 from rich.console import Console
 from safetensors.torch import load_file
+from torch import Tensor
 
 import seg
 from seg.data.discover import find_data
 from seg.data.phantom.layouts import write_phantoms
 from seg.data.splits import draw_split
+from seg.data.streams import Batches
 from seg.errors import CheckpointError, DataError, TrainingError, UsageError
 from seg.models.network import build_network
 from seg.models.source_weights import load_source
@@ -30,6 +32,7 @@ from seg.recipes.unlabelled import check_scans, hold_out, with_window
 from seg.runs import Run, find_run, list_runs
 from seg.train import loop
 from seg.train.interrupt import Interrupted
+from seg.train.training import Training
 
 QUIET = Console(quiet=True)
 
@@ -171,16 +174,18 @@ def test_a_dry_run_prints_a_plan_and_keeps_nothing(words: list[str], tmp_path: P
 def test_an_interrupted_pretraining_ends_with_the_same_weights_as_one_that_was_not(
     words: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    save = loop.save
+    take_step = loop.take_step
 
-    def interrupt(*given) -> None:
-        save(*given)
-        monkeypatch.setattr(loop, "save", save)
-        os.kill(os.getpid(), signal.SIGINT)
+    def interrupt(training: Training, batches: Batches, number: int) -> dict[str, Tensor]:
+        terms = take_step(training, batches, number)
+        if number == 1:
+            monkeypatch.setattr(loop, "take_step", take_step)
+            os.kill(os.getpid(), signal.SIGINT)
+        return terms
 
     whole = pretrain(resolve([*words, "runs.name=whole"]), console=QUIET)
     settings = resolve([*words, "runs.name=again"])
-    monkeypatch.setattr(loop, "save", interrupt)
+    monkeypatch.setattr(loop, "take_step", interrupt)
     with pytest.raises(Interrupted):
         pretrain(settings, console=QUIET)
     run = Run(Path(settings.runs.folder) / "again")
