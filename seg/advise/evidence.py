@@ -94,14 +94,10 @@ class Seen:
         return _together([case.pooled if place == "whole" else case.bands for case in self.cases])
 
     def pixels(self, place: Place) -> LabelledVectors:
-        """What the decoder's last layers say at pixels of each label, about as many inside as outside.
-
-        All the layers side by side: the last alone may show nothing but the source's own organ.
-        """
+        """What the heads read at pixels of each label, about as many inside as outside."""
         inside, outside = (Draw.ORGAN, Draw.OTHER) if place == "whole" else (Draw.BAND, Draw.BEYOND)
         chosen = [np.flatnonzero((case.draws == inside) | (case.draws == outside)) for case in self.cases]
-        found = _together([np.concatenate([layer[rows] for layer in case.layers], axis=1)
-                           for case, rows in zip(self.cases, chosen, strict=True)])  # fmt: skip
+        found = _together([case.layers[-1][rows] for case, rows in zip(self.cases, chosen, strict=True)])
         pairs = list(zip(self.cases, chosen, strict=True))
         labels = np.concatenate([case.organs[rows] if place == "whole" else case.draws[rows] == inside
                                  for case, rows in pairs])  # fmt: skip

@@ -16,6 +16,9 @@ Values = Mapping[Vote, NDArray[np.float64]]
 
 _SURE = 0.95
 """Share of the draws in which the first must beat the second to be called better: the habit of intervals."""
+_BETWEEN_EQUALS = 1e-3
+"""Weight of the share of votes beside the sources beaten: less than half a comparison among a hundred sources."""
+_ROUNDING = 1e-9
 
 
 @dataclass(frozen=True)
@@ -23,10 +26,12 @@ class Standing:
     """Where one source stands among the others."""
 
     source: str
-    score: float
-    """Mean share of the comparisons with the other sources that it wins, 0 to 1; half each where nothing compares."""
     rank: int
-    """From 1; the sources' names decide between equal scores."""
+    """From 1; the sources' names decide between equals."""
+    beaten: float
+    """Share of the other sources that it beats, a draw counting half."""
+    share: float
+    """Mean share of the votes it gets against each of the others; half where nothing can be compared."""
     rank_interval: tuple[float, float]
     """95 % of the ranks over draws of the target's patients."""
     first: float
@@ -87,44 +92,48 @@ def votes_of(evidence: Evidence, draws: Sequence[Numbers]) -> dict[Vote, NDArray
 def rank_sources(measured: Mapping[str, Values], patients: int) -> Ranking:
     """The order of sources that were measured over the same draws of so many patients.
 
-    A score is a Borda count that bears missing measures: every pair of sources is compared by what both have, and a
-    source's score is the mean of its pairs. Measures of one question share a vote, as do the places of a measure, or
-    two that say the same would count twice. Draws are of the target's patients; that a measure may be wrong for all of
-    them is not in the interval.
+    Two sources are compared by what could be measured of both, so one whose scans or heads are missing is neither
+    favoured nor punished. Measures of one question share a vote, as do the places of a measure, or two that say the
+    same would count twice. Who beats more of the others stands higher; the mean share of the votes decides between
+    equals. Draws are of the target's patients; that a measure may be wrong for all of them is not in the interval.
 
-    Source: Efron 1979 (bootstrap); de Borda 1781, with pairwise shares as in Young 1974.
+    Source: Copeland 1951 (majority of pairwise comparisons); Borda's count for ties; Efron 1979 (bootstrap).
     """
     names = sorted(measured)
-    scores = _scores([measured[name] for name in names])
-    ranks = _ranks(scores)
+    beaten, share = _scores([measured[name] for name in names])
+    ranks = _ranks(beaten, share)
     order = np.argsort(ranks[:, 0])
-    resampled = slice(1, None) if scores.shape[1] > 1 else slice(None)
+    resampled = slice(1, None) if ranks.shape[1] > 1 else slice(None)
     low, high = np.percentile(ranks[:, resampled], [2.5, 97.5], axis=1)
     standings = tuple(
         Standing(
-            source=names[number], score=float(scores[number, 0]), rank=int(ranks[number, 0]),
-            rank_interval=(float(low[number]), float(high[number])),
+            source=names[number], rank=int(ranks[number, 0]), beaten=float(beaten[number, 0]),
+            share=float(share[number, 0]), rank_interval=(float(low[number]), float(high[number])),
             first=float((ranks[number, resampled] == 1).mean()), votes=tuple(measured[names[number]]),
         )
         for number in order
     )  # fmt: skip
     ahead = None
     if len(names) > 1:
-        best, second = scores[order[0], resampled], scores[order[1], resampled]
-        ahead = float((best > second).mean())
-    return Ranking(standings, ahead, patients, scores.shape[1] - 1)
+        best, second = ((beaten + _BETWEEN_EQUALS * share)[number, resampled] for number in order[:2])
+        ahead = float((best > second + _ROUNDING).mean())
+    return Ranking(standings, ahead, patients, ranks.shape[1] - 1)
 
 
-def _scores(measured: Sequence[Values]) -> NDArray[np.float64]:
-    """(sources, draws)."""
+def _scores(measured: Sequence[Values]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """(sources, draws) of the share of the others that each beats, and of the mean share of the votes it gets."""
     draws = next((len(values) for source in measured for values in source.values()), 1)
-    won = np.full((len(measured), len(measured), draws), 0.5)
+    won = np.full((len(measured), len(measured), draws), np.nan)
     for first, one in enumerate(measured):
         for second, other in enumerate(measured):
             if first != second:
                 won[first, second] = _share_won(one, other, draws)
-    total: NDArray[np.float64] = won.sum(axis=1) - 0.5
-    return total / max(1, len(measured) - 1)
+    if len(measured) < 2:
+        return np.ones((len(measured), draws)), np.ones((len(measured), draws))
+    balance = np.where(np.abs(won - 0.5) > _ROUNDING, np.sign(won - 0.5), 0.0)
+    beaten: NDArray[np.float64] = np.nanmean(np.where(np.isnan(won), np.nan, (balance + 1) / 2), axis=1)
+    share: NDArray[np.float64] = np.nanmean(won, axis=1)
+    return beaten, share
 
 
 def _share_won(one: Values, other: Values, draws: int) -> NDArray[np.float64]:
@@ -144,9 +153,9 @@ def _share_won(one: Values, other: Values, draws: int) -> NDArray[np.float64]:
     return share
 
 
-def _ranks(scores: NDArray[np.float64]) -> NDArray[np.int64]:
-    """(sources, draws) from 1, the highest score first."""
-    order = np.argsort(-scores, axis=0, kind="stable")
+def _ranks(beaten: NDArray[np.float64], share: NDArray[np.float64]) -> NDArray[np.int64]:
+    """(sources, draws) from 1, the best first; the order of the sources decides between equals."""
+    order = np.argsort(-(beaten + _BETWEEN_EQUALS * share).round(9), axis=0, kind="stable")
     ranks = np.empty_like(order)
-    np.put_along_axis(ranks, order, np.arange(1, len(scores) + 1)[:, None], axis=0)
+    np.put_along_axis(ranks, order, np.arange(1, len(order) + 1)[:, None], axis=0)
     return ranks

@@ -23,12 +23,12 @@ def test_slices_are_the_deepest_map_or_the_early_one_in_the_band(seen_of: SeenOf
     assert_array_equal(seen.slices("whole").cases, [0, 0, 0, 1, 1, 1])
 
 
-def test_pixels_have_all_layers_and_the_reference_of_their_place(seen_of: SeenOf) -> None:
+def test_pixels_have_what_the_heads_read_and_the_reference_of_their_place(seen_of: SeenOf) -> None:
     seen = seen_of(cases=2, pixels=4)
     whole, boundary = seen.pixels("whole"), seen.pixels("boundary")
     case = seen.cases[1]
     chosen = np.isin(case.draws, (Draw.ORGAN, Draw.OTHER))
-    assert_array_equal(whole.values[whole.cases == 1], np.hstack([layer[chosen] for layer in case.layers]))
+    assert_array_equal(whole.values[whole.cases == 1], case.layers[-1][chosen])
     assert_array_equal(whole.labels[whole.cases == 1], case.draws[chosen] == Draw.ORGAN)
     assert_array_equal(boundary.labels[boundary.cases == 0], [1, 1, 1, 1, 0, 0, 0, 0])
 

@@ -131,7 +131,7 @@ MEASURE = MeasureInfo(
     looks_at="whether the organ's features are alike in all cases while features as a whole are various, over the "
     "decoder's last three layers",
     better="higher",
-    alike=0.05,
+    alike=0.02,
     needs=("labels",),
     paper="Yang et al. 2023, Pick the best pre-trained model: towards transferability estimation for medical image "
     "segmentation",

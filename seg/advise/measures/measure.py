@@ -33,7 +33,7 @@ class MeasureInfo:
     better: Literal["higher", "lower"]
     """Which values promise more of a transfer."""
     alike: float
-    """Two values no further apart say the same of two sources: about 5 % of the range, a choice of this project."""
+    """Two values no further apart say the same of two sources: 2 % of the range, a choice of this project."""
     needs: tuple[Need, ...]
     """What must be there beside the network and slices of the target that show the organ."""
     paper: str
