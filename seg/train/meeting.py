@@ -17,7 +17,10 @@ far sooner."""
 _GRACE_S = 10.0
 """From the word that a process failed to the end of one that is stuck, such as in a GPU's queue."""
 _ASKED_EVERY_S = 1.0
+_LAST_WORDS_S = 3.0
+"""How long the process that holds the store waits for others to hear of a failure; a killed one never does."""
 _FAILED = "failed"
+_ENDING = "ending"
 
 
 class Store(Protocol):
@@ -80,9 +83,13 @@ def lost(error: Exception) -> DeviceError:
 class Meeting:
     """One process's place among the others."""
 
-    def __init__(self, store: Store, number: int, count: int) -> None:
-        """Every process has to make it, and to call `wait_for_all` and `lead` in the same order."""
+    def __init__(self, store: Store, number: int, count: int, *, holds_store: bool = False) -> None:
+        """Every process has to make it, and to call `wait_for_all` and `lead` in the same order.
+
+        The one that `holds_store` ends last, since the store ends with it.
+        """
         self._store, self._number, self._count = store, number, count
+        self._holds_store = holds_store
         self._stages = 0
 
     def wait_for_all(self, what: str) -> None:
@@ -90,9 +97,9 @@ class Meeting:
         key = self._next_key()
         self._store.add(key, 1)
         self._wait(lambda: self._store.add(key, 0) >= self._count, what)
-        seen = self._store.add(f"{key}-seen", 1)
-        if self._number == 0 and seen < self._count:
-            # The first process may hold the store, and be about to end.
+        self._store.add(f"{key}-seen", 1)
+        if self._holds_store:
+            # It may be about to end.
             self._wait(lambda: self._store.add(f"{key}-seen", 0) >= self._count, what)
 
     def lead(self, what: str, work: Callable[[], None]) -> None:
@@ -110,10 +117,15 @@ class Meeting:
         """Tell the others that this process failed; what the first one to fail said, which may be this one."""
         own = Failure(self._number, exit_code, sentence)
         try:
-            return Failure(**json.loads(self._store.compare_set(_FAILED, "", json.dumps(asdict(own)))))
+            first = Failure(**json.loads(self._store.compare_set(_FAILED, "", json.dumps(asdict(own)))))
+            self._store.add(_ENDING, 1)
+            end = time.monotonic() + (_LAST_WORDS_S if self._holds_store else 0.0)
+            while time.monotonic() < end and self._store.add(_ENDING, 0) < self._count:
+                time.sleep(0.05)
         except RuntimeError:
             # The store went with the process or machine that held it, so that nobody else can say anything.
             return own
+        return first
 
     def heard(self, within_s: float = 0.0) -> Failure | None:
         """What another process failed with, where it says so in time; DeviceError where nobody can say anything."""

@@ -94,7 +94,9 @@ class _Several(Ranks):
     def __init__(self, store: Store, number: int, count: int) -> None:
         self.number, self.count = number, count
         self.group = torch.distributed.group.WORLD
-        self._meeting = Meeting(store, number, count)
+        # torchrun holds it itself; without torchrun the first process does.
+        held_elsewhere = os.environ.get("TORCHELASTIC_USE_AGENT_STORE") == "True"
+        self._meeting = Meeting(store, number, count, holds_store=number == 0 and not held_elsewhere)
         self._meeting.watch()
 
     def rows(self, own: Tensor) -> Tensor:

@@ -86,15 +86,19 @@ def _trained(cases: Sequence[PreparedCase], steps: int = 60) -> SegNetwork:
 
 
 @pytest.fixture(scope="module")
-def measured(kept: CaseOf, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Values]:
+def target(kept: CaseOf) -> list[PreparedCase]:
+    return _scans(kept, 7, "b", 6, ["liver"])[0]
+
+
+@pytest.fixture(scope="module")
+def measured(kept: CaseOf, target: list[PreparedCase], tmp_path_factory: pytest.TempPathFactory) -> dict[str, Values]:
     """Every measure of the four sources for the liver on scanner b, over all patients and draws of them."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     cache = tmp_path_factory.mktemp("cache")
-    (target,) = _scans(kept, 7, "b", 6, ["liver"])
     liver, spleen = _scans(kept, 1, "a", 8, ["liver", "spleen"])
     sources = dict(zip(ORDER, (liver, spleen, _noise(kept, 8)), strict=False))
-    draws = patient_draws([case.patient for case in target], 100, 0)
+    draws = patient_draws([case.patient for case in target], 40, 0)
     found: dict[str, Values] = {}
     for name in ORDER:
         network = _trained(sources[name]) if name in sources else _network()
@@ -142,8 +146,9 @@ def test_no_single_measure_is_to_be_trusted_alone(measured: dict[str, Values]) -
     assert not _in_order(measured, "cc_fv", "whole")
 
 
-def test_the_same_sources_get_the_same_values(measured: dict[str, Values], tmp_path: Path, kept: CaseOf) -> None:
-    (target,) = _scans(kept, 7, "b", 6, ["liver"])
+def test_the_same_source_gets_the_same_values(
+    measured: dict[str, Values], target: list[PreparedCase], tmp_path: Path
+) -> None:
     again = votes_of(Evidence(see(_network(), target, 0, 1, tmp_path, FeatureSettings(pixels=32))), [np.arange(6)])
     for vote, values in again.items():
         assert values[0] == pytest.approx(measured["random weights"][vote][0], abs=1e-6)

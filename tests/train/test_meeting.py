@@ -93,6 +93,21 @@ def test_the_first_failure_is_everybodys():
     assert failed.value.exit_code == 3
 
 
+def test_who_holds_the_store_waits_till_the_others_have_heard(monkeypatch):
+    store = _Store()
+    first, second = Meeting(store, 0, 2, holds_store=True), Meeting(store, 1, 2)
+    ended: list[int] = []
+    ending = threading.Thread(target=lambda: ended.append(first.first_failure(3, "broken").number))
+    ending.start()
+    time.sleep(0.1)
+    assert ended == []
+    assert second.first_failure(3, "broken").number == 0
+    ending.join(5)
+    assert ended == [0]
+    monkeypatch.setattr(meeting, "_LAST_WORDS_S", 0.05)
+    assert Meeting(_Store(), 0, 2, holds_store=True).first_failure(3, "broken").number == 0
+
+
 def test_waiting_has_an_end(monkeypatch):
     monkeypatch.setattr(meeting, "LONGEST_WAIT_S", 0.05)
     with pytest.raises(DeviceError) as late:
