@@ -15,10 +15,13 @@ PACKAGE = Path(__file__).parent.parent / "seg"
 LEVELS: list[list[set[str]]] = [
     # Upper may import lower; groups side by side never import each other.
     [{"__main__"}],
-    [{"cli", "command", "completion", "console"}],
+    [{"cli"}],
+    [{"verbs"}],
+    [{"app", "command", "completion", "console"}],
     [{"__init__"}],
     [{"api"}],
     [{"recipes"}],
+    [{"launch"}],
     [{"report"}, {"train"}, {"advise"}, {"explain"}],
     [{"transfer"}, {"evaluate"}, {"proof"}],
     [{"data"}, {"models"}, {"losses"}],
@@ -28,6 +31,8 @@ LEVELS: list[list[set[str]]] = [
 ]
 WITHOUT_TORCH = (
     "cli",
+    "verbs",
+    "app",
     "command",
     "completion",
     "console",
