@@ -1,50 +1,18 @@
-"""Plots as small SVG texts whose colours follow the page's light or dark theme."""
+"""Plots of results and of trainings."""
 
 import math
-import re
-import warnings
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
-from io import BytesIO
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from seg.records import CurveRow, Interval
-from seg.report.names import printable
+from seg.report.drawing import DASHES, FAINT, INK, PX, SERIES, plot_style, short, svg_text
 
-INK, FAINT, LINE = "#010203", "#040506", "#070809"
-"""Stand-ins that become the page's CSS colours."""
-SERIES = ("#0a0b01", "#0a0b02", "#0a0b03", "#0a0b04", "#0a0b05", "#0a0b06")
-_CSS = {INK: "var(--ink)", FAINT: "var(--faint)", LINE: "var(--line)"} | {
-    colour: f"var(--series-{number})" for number, colour in enumerate(SERIES, start=1)
-}
-_DASHES = ("-", (0, (5, 2)), (0, (1, 1.5)), (0, (6, 2, 1, 2)))
 _MOST_POINTS = 300
 _SHORT_TITLE = 14
-_PX = 1 / 72
-_STYLE = {
-    "svg.fonttype": "none",
-    "text.parse_math": False,
-    "font.size": 11,
-    "axes.edgecolor": FAINT,
-    "axes.labelcolor": INK,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.grid": True,
-    "axes.axisbelow": True,
-    "grid.color": LINE,
-    "grid.linewidth": 0.8,
-    "text.color": INK,
-    "xtick.color": FAINT,
-    "ytick.color": FAINT,
-    "xtick.labelcolor": INK,
-    "ytick.labelcolor": INK,
-    "legend.frameon": False,
-    "legend.fontsize": 10,
-}
 
 
 @dataclass(frozen=True)
@@ -57,16 +25,6 @@ class Strip:
     interval: Interval | None = None
 
 
-@contextmanager
-def _style(salt: str) -> Iterator[None]:
-    import matplotlib
-
-    # Browsers choose the font, so matplotlib's not having a letter says nothing.
-    with matplotlib.rc_context({**_STYLE, "svg.hashsalt": salt}), warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Glyph ")
-        yield
-
-
 def distribution_svg(strips: Sequence[Strip], label: str) -> str:
     """Per row a box (quartiles, whiskers to 1.5 ranges), every patient as a point, and the mean with its interval.
 
@@ -74,20 +32,20 @@ def distribution_svg(strips: Sequence[Strip], label: str) -> str:
     """
     from matplotlib.figure import Figure
 
-    with _style("distribution"):
-        figure = Figure(figsize=(470 * _PX, (64 + 70 * len(strips)) * _PX), layout="constrained")
+    with plot_style("distribution"):
+        figure = Figure(figsize=(470 * PX, (64 + 70 * len(strips)) * PX), layout="constrained")
         axes = figure.add_subplot()
         for row, strip in enumerate(strips):
             _strip(axes, strip, -row, SERIES[row % len(SERIES)])
         lowest = min((value for strip in strips for value in strip.values), default=0.0)
         axes.set_xlim(max(0.0, min(0.8, math.floor(lowest * 10 - 0.2) / 10)), 1.0)
         axes.set_ylim(-len(strips) + 0.45, 0.55)
-        axes.set_yticks([-row for row in range(len(strips))], [_short(strip.title) for strip in strips])
+        axes.set_yticks([-row for row in range(len(strips))], [short(strip.title) for strip in strips])
         axes.tick_params(axis="y", length=0)
         axes.grid(visible=False, axis="y")
         axes.spines["left"].set_visible(False)
         axes.set_xlabel(label)
-        return _svg(figure)
+        return svg_text(figure)
 
 
 def _strip(axes: Any, strip: Strip, row: float, colour: str) -> None:
@@ -127,14 +85,14 @@ def curve_svg(
     """
     from matplotlib.figure import Figure
 
-    with _style(label):
-        figure = Figure(figsize=(470 * _PX, 300 * _PX), layout="constrained")
+    with plot_style(label):
+        figure = Figure(figsize=(470 * PX, 300 * PX), layout="constrained")
         axes = figure.add_subplot()
         for number, (key, title) in enumerate(titles.items()):
             steps, values = curve_points(rows, key)
-            style: dict[str, Any] = {"color": SERIES[number % len(SERIES)], "linestyle": _DASHES[number % len(_DASHES)]}
+            style: dict[str, Any] = {"color": SERIES[number % len(SERIES)], "linestyle": DASHES[number % len(DASHES)]}
             marker = "o" if len(steps) <= 30 else None
-            axes.plot(steps, values, label=_short(title), linewidth=1.8, marker=marker, markersize=3.5, **style)
+            axes.plot(steps, values, label=short(title), linewidth=1.8, marker=marker, markersize=3.5, **style)
         if best_step is not None:
             axes.axvline(best_step, color=INK, linewidth=1, linestyle=(0, (2, 2)), label=f"kept: step {best_step}")
         axes.set_xlim(left=0)
@@ -144,7 +102,7 @@ def curve_svg(
         axes.set_ylabel(label)
         columns = 3 if max(map(len, titles.values()), default=0) <= _SHORT_TITLE else 2
         figure.legend(loc="outside upper left", ncols=columns, handlelength=2.4, columnspacing=1.2)
-        return _svg(figure)
+        return svg_text(figure)
 
 
 def curve_points(rows: Sequence[CurveRow], key: str) -> tuple[list[float], list[float]]:
@@ -154,29 +112,3 @@ def curve_points(rows: Sequence[CurveRow], key: str) -> tuple[list[float], list[
     chunks = [pairs[start : start + group] for start in range(0, len(pairs), group)]
     steps = [sum(step for step, _ in chunk) / len(chunk) for chunk in chunks]
     return steps, [sum(value for _, value in chunk) / len(chunk) for chunk in chunks]
-
-
-def _short(title: str, most: int = 24) -> str:
-    words = " ".join(printable(title).split())
-    # An underscore in front would hide the line from the legend.
-    return (words if len(words) <= most else f"{words[: most - 1]}…").lstrip("_") or "?"
-
-
-def _svg(figure: Any) -> str:
-    stream = BytesIO()
-    figure.savefig(
-        stream, format="svg", transparent=True, metadata={"Date": None, "Creator": None, "Format": None, "Type": None}
-    )
-    return inline_svg(stream.getvalue().decode("utf-8"))
-
-
-def inline_svg(text: str) -> str:
-    """The SVG file as an element of an HTML page: no prolog, no namespaces, theme colours, the font of the page."""
-    text = text[text.index("<svg") :]
-    text = re.sub(r"<metadata>.*?</metadata>|<style.*?</style>", "", text, flags=re.DOTALL)
-    text = re.sub(r'<svg[^>]*?(viewBox="[^"]*")[^>]*>', r'<svg aria-hidden="true" focusable="false" \1>', text, count=1)
-    text = re.sub(r'<g id="[^"]*"', "<g", text)
-    text = re.sub(r'(style="[^"]*?)font-family: [^;"]*;? ?', r"\1", text)
-    for stand_in, colour in _CSS.items():
-        text = text.replace(stand_in, colour)
-    return text
