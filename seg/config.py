@@ -221,6 +221,8 @@ class Evaluate(Section):
     """Resamplings behind an interval."""
     show_names: bool = False
     """Print patients' names in reports instead of pseudonyms."""
+    curve: Annotated[int, Field(ge=0, le=1000)] = 0
+    """So many times along a training the test patients are scored too, for `seg prove`; nothing is chosen by it."""
 
 
 class Runs(Section):
@@ -245,6 +247,8 @@ class Transfer(Section):
     """Scans of an organ on the way, such as transfer.via_roots={spleen:folder}; the others have theirs in data.root."""
     via_steps: Positive | None = None
     """Steps of the training of each organ on the way; null takes what the target's training takes."""
+    guard: bool = True
+    """Compare short trainings from the source and without it first, and leave the source where it hurts."""
     probe_steps: Positive | None = None
     """Steps of the short target trainings that choose between two starts; null takes a quarter of the target's.
 

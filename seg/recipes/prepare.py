@@ -145,6 +145,18 @@ def prepare_checked(checked: Checked, settings: Settings, progress: Stage = _qui
     )  # fmt: skip
 
 
+@by_first("preparing the test patients")
+def prepare_tested(prepared: Prepared, settings: Settings, progress: Stage = _quiet) -> tuple[PreparedCase, ...]:
+    """The test patients on the network's grid; no training may learn from them or choose by them."""
+    checked = prepared.checked
+    cases, listener, found = checked.cases(checked.split.test), progress("preparing the test patients"), []
+    for number, case in enumerate(cases):
+        folder = cache_folder(settings) / "cases"
+        found.append(prepare_case(case, checked.data_set, checked.sources, prepared.plan, settings.data, folder))
+        listener(number + 1, len(cases), case.name)
+    return tuple(found)
+
+
 def refuse_unknown_percentiles(settings: Settings) -> None:
     """Raise UsageError where intensities are to follow the inside of organs that no label shows."""
     if settings.prepare.intensity == "percentiles":

@@ -29,7 +29,7 @@ from seg.recipes.ending import noted_end
 from seg.recipes.judge import Judged, decide_largest, judge
 from seg.recipes.lineage import start_lines
 from seg.recipes.opening import opened
-from seg.recipes.prepare import Checked, Prepared, Stage, cache_folder, check_and_split, prepare_checked
+from seg.recipes.prepare import Checked, Prepared, Stage, cache_folder, check_and_split, prepare_checked, prepare_tested
 from seg.recipes.report import report
 from seg.recipes.route import Route, note_route
 from seg.recipes.source import Origin, find_origins, source_model
@@ -108,9 +108,10 @@ def make_ready(
     if resume is not None:
         refuse_other_data(resume, prepared)
     source = source_cases(origins, prepared.plan, settings, stages) if needs_source_scans(settings) else []
+    watched = prepare_tested(prepared, settings, stages) if settings.evaluate.curve else ()
     torch.manual_seed(settings.train.seed)
     network, weights = start_network(settings, prepared.plan, origins)
-    return make_training(settings, prepared, network, weights, origins, source), prepared
+    return make_training(settings, prepared, network, weights, origins, source, watched), prepared
 
 
 def train_and_judge(run: Run, training: Training, checked: Checked, console: Console) -> None:
@@ -208,9 +209,12 @@ def refuse_lone_pixel(settings: Settings) -> None:
 @in_turn("preparing the strategy")
 def make_training(
     settings: Settings, prepared: Prepared, network: SegNetwork, start: WeightReport,
-    origins: Sequence[Origin] = (), source: Sequence[PreparedCase] = (),
+    origins: Sequence[Origin] = (), source: Sequence[PreparedCase] = (), watched: Sequence[PreparedCase] = (),
 ) -> Training:  # fmt: skip
-    """Network, components, data and optimiser put together for the loop; `source` are the scans of `origins`."""
+    """Network, components, data and optimiser put together for the loop; `source` are the scans of `origins`.
+
+    `watched` are test patients that are scored along the way.
+    """
     found = {"labelled": prepared.train, "unlabelled": prepared.unlabelled, "source": source}
     cases = {stream: scans for stream, scans in found.items() if scans}
     components = make_components(settings, make_task(settings, prepared, cases, origins))
@@ -233,6 +237,7 @@ def make_training(
         device=device,
         precision=Precision(choose_precision(settings.train.precision, device), device, settings.optim.clip_norm),
         total_steps=wanted_steps(settings, prepared.train or source),
+        watched=watched,
     )
 
 

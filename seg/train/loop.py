@@ -20,6 +20,7 @@ from seg.train.saver import Saver
 from seg.train.schedule import set_learning_rate
 from seg.train.training import Progress, Training
 from seg.train.validate import validation_dice
+from seg.train.watched_curve import watched_row, watched_steps
 from seg.train.whole_batches import put_together
 from seg.transfer.component import Forward
 
@@ -40,6 +41,8 @@ def fit(training: Training, run: Run, log: TrainingLog, progress: Progress) -> P
     clock = _Clock(progress)
     loaded = training_batches(training, range(progress.step, training.total_steps))
     with Interrupt() as interrupt, saver_of(training, run, log, progress) as saver, closing(loaded):
+        if progress.step == 0:
+            _watch(training, log, progress)
         for batches in loaded:
             # Looked at before a step, since a resumed run may have ended before the settings' last step.
             if progress.step >= progress.total_steps or _out_of_patience(training, log, progress):
@@ -60,6 +63,7 @@ def fit(training: Training, run: Run, log: TrainingLog, progress: Progress) -> P
                 require_finite(training.network.state_dict(), progress.step)
             if due and training.validation:
                 _validate(training, saver, log, progress)
+            _watch(training, log, progress)
             if due or leaving:
                 clock.stop(progress)
                 saver.save(progress)
@@ -250,6 +254,13 @@ def _validate(training: Training, saver: Saver, log: TrainingLog, progress: Prog
     of_whom = f" of the {chosen}" if apart else ""
     mark = ", the best so far" if better else ""
     log.say(f"step {progress.step} of {progress.total_steps}: validation Dice {dice['mean']:.4f}{of_whom}{mark}")
+
+
+def _watch(training: Training, log: TrainingLog, progress: Progress) -> None:
+    """Score the test patients where it is their turn; nothing but a row of the curve comes of it."""
+    if progress.step in watched_steps(training.settings, progress.total_steps) and training.watched:
+        with validation_memory(training):
+            log.row(progress.step, watched_row(training))
 
 
 def _out_of_patience(training: Training, log: TrainingLog, progress: Progress) -> bool:

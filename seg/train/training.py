@@ -62,6 +62,8 @@ class Training:
     device: torch.device
     precision: Precision
     total_steps: int
+    watched: Sequence[PreparedCase] = ()
+    """Test patients that are scored along the way and decide nothing; empty but for `evaluate.curve`."""
     ranks: Ranks = field(default_factory=together)
     """The processes that train together."""
     averaging: Averaging | None = field(init=False)

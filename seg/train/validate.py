@@ -21,21 +21,39 @@ def validation_dice(
 ) -> dict[str, float]:
     """Mean over patients of the Dice per organ, and `mean` over organs; an organ nobody has is left out.
 
-    A patient without the organ counts 0 where something is predicted, else not at all.
-    Slices of one patient are pooled before the Dice is taken; patients count the same whatever their size.
-    Of several processes each looks at some of the cases, and all get the result.
+    Patients and several processes as for `patient_dice`.
+    """
+    found = patient_dice(network, cases, plan, how, ranks).values()
+    dice = {}
+    for organ in plan.organs:
+        known = [own[organ] for own in found if organ in own]
+        if known:
+            dice[organ] = float(np.mean(known))
+    return {**dice, "mean": float(np.mean(list(dice.values()))) if dice else 0.0}
+
+
+def patient_dice(
+    network: nn.Module, cases: Sequence[PreparedCase], plan: Plan, how: Inference, ranks: Ranks | None = None
+) -> dict[str, dict[str, float]]:
+    """Patient to organ to Dice on the network's grid; an organ that is neither there nor predicted is left out.
+
+    A patient without the organ counts 0 where something is predicted. Slices of one patient are pooled before the Dice
+    is taken; patients count the same whatever their size. Of several processes each looks at some of the cases, and
+    all get the result.
     """
     found = (ranks or Ranks()).each("validation", cases, lambda c: c.name, lambda c: _overlap(network, c, plan, how))
     overlap: dict[str, NDArray[np.float64]] = {}
     for case, counts in zip(cases, found, strict=True):
         overlap.setdefault(case.patient, np.zeros((2, len(plan.organs))))
         overlap[case.patient] += counts
-    dice = {}
-    for number, organ in enumerate(plan.organs):
-        ratios = [2 * both[number] / size[number] for both, size in overlap.values() if size[number] > 0]
-        if ratios:
-            dice[organ] = float(np.mean(ratios))
-    return {**dice, "mean": float(np.mean(list(dice.values()))) if dice else 0.0}
+    return {
+        patient: {
+            organ: float(2 * both[number] / size[number])
+            for number, organ in enumerate(plan.organs)
+            if size[number] > 0
+        }
+        for patient, (both, size) in overlap.items()
+    }
 
 
 def _overlap(network: nn.Module, case: PreparedCase, plan: Plan, how: Inference) -> NDArray[np.float64]:
