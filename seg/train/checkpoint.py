@@ -62,6 +62,12 @@ def keep_newest(folder: Path, kept: int) -> None:
 
 
 def load_newest(folder: Path, say: Callable[[str], None] = lambda _: None) -> Checkpoint | None:
+    """What `newest_sound` finds, loaded."""
+    place = newest_sound(folder, say)
+    return None if place is None else load_checkpoint(place)
+
+
+def newest_sound(folder: Path, say: Callable[[str], None] = lambda _: None) -> Path | None:
     """The newest checkpoint that verifies, None where there is none; CheckpointError where all are damaged.
 
     `say` is told which ones were passed over, and why. One of another format is never passed over: it may hold more
@@ -70,7 +76,7 @@ def load_newest(folder: Path, say: Callable[[str], None] = lambda _: None) -> Ch
     skipped: list[CheckpointError] = []
     for place in _places(folder):
         try:
-            checkpoint = _load(place)
+            verified_manifest(place)
         except CheckpointError as error:
             if error.code == "checkpoint-version":
                 raise
@@ -78,19 +84,20 @@ def load_newest(folder: Path, say: Callable[[str], None] = lambda _: None) -> Ch
             continue
         for damage in skipped:
             say(f"Checkpoint {Path(damage.path or '').name} is damaged ({damage.found}); {place.name} is used instead.")
-        return checkpoint
+        return place
     if skipped:
         raise skipped[0]
     return None
 
 
-def _places(folder: Path) -> list[Path]:
-    """The checkpoints of a folder, newest first by the step in their manifests; no clock is asked."""
-    return sorted(folder.glob("step-*"), key=lambda place: (step_of(place), place.name), reverse=True)
-
-
-def _load(place: Path) -> Checkpoint:
+def load_checkpoint(place: Path) -> Checkpoint:
+    """The checkpoint in that folder; CheckpointError where it does not verify."""
     manifest = verified_manifest(place)
     groups = {path.stem: load_file(path) for path in sorted(place.glob("*.safetensors"))}
     state = json.loads((place / "state.json").read_text(encoding="utf-8"))
     return Checkpoint(manifest["step"], groups, state, place)
+
+
+def _places(folder: Path) -> list[Path]:
+    """The checkpoints of a folder, newest first by the step in their manifests; no clock is asked."""
+    return sorted(folder.glob("step-*"), key=lambda place: (step_of(place), place.name), reverse=True)

@@ -7,7 +7,7 @@ from torch import Tensor
 from seg.atomic import atomic_file, put_link
 from seg.errors import CheckpointError
 from seg.runs import Run
-from seg.train.checkpoint import Checkpoint, load_newest
+from seg.train.checkpoint import Checkpoint, load_checkpoint, newest_sound
 from seg.train.moments import load_optimizer_tensors, optimizer_tensors
 from seg.train.tensor_file import write_tensors
 from seg.train.training import Progress, Training
@@ -35,11 +35,13 @@ def restore(training: Training, run: Run, progress: Progress, say: Callable[[str
     """Load the newest checkpoint that verifies into the training; `progress` unchanged where there is none.
 
     The run's model becomes the best one of that moment again, since a training that goes on elsewhere than it went
-    before may never come to a later one. `say` is told of damaged checkpoints.
+    before may never come to a later one. `say` is told of damaged checkpoints. The first of several processes chooses;
+    CheckpointError in one that finds its choice damaged, since none may start elsewhere than the others.
     """
-    checkpoint = load_newest(run.checkpoints, say)
-    if checkpoint is None:
+    place = training.ranks.same("choosing a checkpoint", lambda: newest_sound(run.checkpoints, say))
+    if place is None:
         return progress
+    checkpoint = load_checkpoint(place)
     tensors, saved = checkpoint.tensors, Progress(**checkpoint.state["progress"])
     training.set_length(saved.total_steps)
     try:
@@ -55,8 +57,8 @@ def restore(training: Training, run: Run, progress: Progress, say: Callable[[str
     for number, component in enumerate(training.components):
         component.load_state_dict(tensors.get(f"component-{number}", {}))
     training.precision.load_state(checkpoint.state["precision"])
-    if BEST in tensors and checkpoint.place is not None and training.ranks.leads:
-        put_link(checkpoint.place / f"{BEST}.safetensors", run.model)
+    if BEST in tensors and training.ranks.leads:
+        put_link(place / f"{BEST}.safetensors", run.model)
     return saved
 
 

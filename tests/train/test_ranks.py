@@ -17,7 +17,7 @@ from rich.console import Console
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from seg.errors import DataError, DeviceError, UsageError
+from seg.errors import CheckpointError, DataError, DeviceError, UsageError
 from seg.models.encoders import Parts
 from seg.models.network import SegNetwork
 from seg.models.weights import WeightReport
@@ -25,13 +25,15 @@ from seg.overrides import resolve
 from seg.recipes.prepare import prepare
 from seg.recipes.train import make_training
 from seg.runs import Run
+from seg.train import manifest
 from seg.train import ranks as module
+from seg.train.checkpoint import save_checkpoint
 from seg.train.follower import log_of
 from seg.train.interrupt import Interrupted
 from seg.train.loop import fit
 from seg.train.meeting import OtherFailedError
 from seg.train.ranks import Ranks, current, together
-from seg.train.saved import restore
+from seg.train.saved import moment, restore
 from seg.train.training import Progress, Training
 from seg.transfer.component import Component
 
@@ -153,6 +155,30 @@ def test_a_signal_to_one_stops_all_and_any_number_of_processes_goes_on(ready, tr
     (going_on, progress), _, _ = side_by_side(3, _train, ready(), tmp_path)
     assert progress.step == STEPS
     assert _furthest(trained[1][0][0][0], going_on) <= 1e-6
+
+
+def _restored(ready: Callable[..., Training], folder: Path, blind: int) -> tuple[int, list[str], str]:
+    """Where a process starts when the one of that number reads other bytes of the newest checkpoint."""
+    training, said = ready(), list[str]()
+    training.ranks = together()
+    if training.ranks.number == blind:
+        read = manifest.file_sha256
+        manifest.file_sha256 = lambda path: "0" if "step-00000002" in str(path) else read(path)
+    try:
+        progress = restore(training, Run(folder), Progress(STEPS), said.append)
+    except CheckpointError as error:
+        return -1, said, error.code
+    return progress.step, said, ""
+
+
+def test_all_start_from_the_checkpoint_that_the_first_one_chose(ready, side_by_side, tmp_path):
+    for step in (1, 2):
+        save_checkpoint(tmp_path / "checkpoints", moment(ready(), Progress(STEPS, step=step)))
+    (first, said, _), second = side_by_side(2, _restored, ready, tmp_path, 0)
+    assert (first, second) == (1, (1, [], ""))
+    assert [sentence.split("(")[0] for sentence in said] == ["Checkpoint step-00000002 is damaged "]
+    # One that cannot read what was chosen says so, which ends all, and starts nowhere else.
+    assert side_by_side(2, _restored, ready, tmp_path, 1) == [(2, [], ""), (-1, [], "checkpoint-damaged")]
 
 
 def _each(counts: tuple[int, ...]) -> list[tuple[list[str], list[str]]]:
