@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
+from seg.advice_settings import Advise
 from seg.organ import Organ as Organ
 from seg.values import AboveZero, FileName, Finite, Fraction, Names, NotNegative, Positive, Seed, Window, Written
 from seg.values import Section as Section
@@ -255,6 +256,8 @@ class Transfer(Section):
     A quarter of the budget ranks candidates in successive halving with factor 4 (Li et al. 2018, Hyperband, which
     suggests 3 or 4). The two probes around an organ then cost half a training.
     """
+    advised: str = ""
+    """What `--strategy auto` chose and why, written by the program: going on with a run does not ask again."""
 
 
 class Settings(Section):
@@ -275,6 +278,7 @@ class Settings(Section):
     model: Model = Model()
     loss: Loss = Loss()
     transfer: Transfer = Transfer()
+    advise: Advise = Advise()
     optim: Optim = Optim()
     train: Train = Train()
     predict: Predict = Predict()

@@ -26,7 +26,21 @@ LEVELS: list[list[set[str]]] = [
     [{"transfer"}, {"evaluate"}, {"proof"}],
     [{"data"}, {"models"}, {"losses"}],
     [{"runs"}],
-    [{"config", "organ", "overrides", "knobs", "schema", "values", "registry", "atomic", "lock", "digest"}],
+    [
+        {
+            "config",
+            "advice_settings",
+            "organ",
+            "overrides",
+            "knobs",
+            "schema",
+            "values",
+            "registry",
+            "atomic",
+            "lock",
+            "digest",
+        }
+    ],
     [{"types", "records", "errors", "progress", "processes"}],
 ]
 WITHOUT_TORCH = (
@@ -37,6 +51,7 @@ WITHOUT_TORCH = (
     "completion",
     "console",
     "config",
+    "advice_settings",
     "organ",
     "overrides",
     "knobs",
@@ -47,10 +62,11 @@ WITHOUT_TORCH = (
     "lock",
     "digest",
 )
-WITHOUT_TORCH += ("runs", "types", "records", "errors", "progress", "processes", "report", "proof")
+WITHOUT_TORCH += ("runs", "types", "records", "errors", "progress", "processes", "report", "proof", "launch")
 WITHOUT_TORCH += ("__init__", "__main__")
 DRAWERS = {"utils", "util", "helpers", "helper", "common", "misc", "base"}
 RECORDS = {"format": "LAYOUT", "metric": "METRIC", "loss": "LOSS", "component": "COMPONENT", "measure": "MEASURE"}
+RECORDS |= {"launcher": "LAUNCHER"}
 
 
 @cache

@@ -3,47 +3,28 @@
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, cast
+from typing import cast
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from seg.advice_settings import FeatureSettings
 from seg.advise.evidence import CaseFeatures, Draw, Seen
 from seg.advise.kept_features import features_key, network_digest, read_features, write_features
 from seg.advise.pixels import Pixels, draw_pixels, spread_slices
-from seg.config import Section
 from seg.data.cache import PreparedCase
 from seg.data.prepare import stack_neighbours
 from seg.errors import DataError
 from seg.models.network import SIZE_STEP, Output, SegNetwork
 from seg.progress import Progress, silent
-from seg.values import Seed
 
 _LAYERS = 3
 """Of the decoder, the last ones. Source: Yang et al. 2023 (CC-FV), released settings; every decoder has so many."""
 _EARLY_MAP = 2
 """Of a pyramid: a quarter of the image's resolution, the first map that CNNs and transformers both have."""
-
-
-class FeatureSettings(Section):
-    """How much of a data set is looked at; a source takes about cases x slices forward passes per data set."""
-
-    cases: Annotated[int, Field(ge=2, le=1000)] = 12
-    """At most so many cases of a data set.
-
-    The measures' uncertainty falls with the root of it, their time rises with it: a slice of 256 pixels takes one core
-    0.25 s (ResNet-50, measured), five sources with their scans two minutes. A compromise of this project.
-    """
-    slices: Annotated[int, Field(ge=1, le=64)] = 4
-    """At most so many slices of a case, evenly over those that show an organ; they pass the network together."""
-    pixels: Annotated[int, Field(ge=8, le=10_000)] = 64
-    """At most so many pixels of each kind per slice; with 4 slices 256 per case, between the 100 and 400 of CC-FV."""
-    seed: Seed = 0
-    """Draws the cases."""
 
 
 def see(

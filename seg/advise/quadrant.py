@@ -1,27 +1,8 @@
 """How much of a source's network should learn, by how many labels there are and how alike the scans look."""
 
 from dataclasses import dataclass
-from typing import Annotated
 
-from pydantic import Field
-
-from seg.config import Section
-from seg.values import Positive
-
-
-class QuadrantSettings(Section):
-    """Where the axes are cut."""
-
-    small_below: Positive = 1000
-    """Labelled slices of the target below which its data set counts as small.
-
-    A choice of this project: the four cases of CS231n (Transfer learning) name no number.
-    """
-    similar_below: Annotated[float, Field(gt=0, le=2)] = 1.0
-    """Proxy A-distance of whole slices below which source and target count as similar; it runs from 0 to 2.
-
-    1 is where a classifier errs on a quarter of the slices, half as often as chance. A choice of this project.
-    """
+from seg.advice_settings import QuadrantSettings
 
 
 @dataclass(frozen=True)

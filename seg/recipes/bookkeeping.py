@@ -47,7 +47,12 @@ def note_start(run: Run, training: Training, prepared: Prepared, origins: Sequen
             manifest,
             data={**data_facts(prepared), FROM_RUN: way_from(run, checked.data_set.root)},
             lineage=lineage_of(training, origins),
-            notes=(*weights.notes, checked.split.how, *told(prepared)),
+            notes=(
+                *filter(None, [training.settings.transfer.advised]),
+                *weights.notes,
+                checked.split.how,
+                *told(prepared),
+            ),
         )
     )
 

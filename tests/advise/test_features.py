@@ -9,8 +9,9 @@ from numpy.testing import assert_allclose, assert_array_equal
 from torch import Tensor
 from torch.nn import functional as F
 
+from seg.advice_settings import FeatureSettings
 from seg.advise.evidence import CaseFeatures, Draw, Seen
-from seg.advise.features import FeatureSettings, see
+from seg.advise.features import see
 from seg.advise.pixels import draw_pixels, spread_slices
 from seg.config import Model
 from seg.data.cache import PreparedCase

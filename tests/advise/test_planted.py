@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 from torch.nn import functional as F
 
+from seg.advice_settings import FeatureSettings
 from seg.advise.evidence import Evidence
-from seg.advise.features import FeatureSettings, see
+from seg.advise.features import see
 from seg.advise.rank import Values, patient_draws, rank_sources, votes_of
 from seg.config import Model
 from seg.data.cache import PreparedCase

@@ -1,6 +1,7 @@
 import pytest
 
-from seg.advise.quadrant import QuadrantSettings, choose_quadrant
+from seg.advice_settings import QuadrantSettings
+from seg.advise.quadrant import choose_quadrant
 from seg.overrides import resolve
 
 
