@@ -1,5 +1,6 @@
 """One sentence that says what an experiment showed, for people who do not read tables."""
 
+from seg.proof.labels import LabelEfficiency
 from seg.proof.power import MOST_CASES
 from seg.proof.sign_flip import smallest_p
 from seg.proof.verdict import LEVEL, Judged, Verdict, Word
@@ -16,6 +17,28 @@ def sentence(verdict: Verdict) -> str:
     although = f", although it {against}" if against else ""
     clauses = _clauses(verdict, verdict.verdict)
     return f"{verdict.arm} {said}: {_beside(verdict)}, it {clauses}{although}{_scope(verdict)}."
+
+
+def labels_sentence(arm: str, baseline: str, found: LabelEfficiency) -> str:
+    """How many labelled patients the arm needs for what its baseline has in the end."""
+    goal = f"the Dice of {found.dice:.3f} that {baseline} has with {found.baseline:.3g}"
+    if found.arm is None:
+        return f"{arm} does not reach {goal}, with any number of labelled patients that was tried."
+    fewest = ", the fewest that were tried," if found.bound else ""
+    interval = f"95 % interval of the ratio {found.low:.1f} to {found.high:.1f}"
+    return f"{arm} needs {_labelled(found.arm)}{fewest} for {goal}: {_times(found)} ({interval})."
+
+
+def _labelled(number: float) -> str:
+    """Interpolated numbers need not be whole."""
+    return f"{number:.3g} labelled patient{'' if number == 1 else 's'}"
+
+
+def _times(found: LabelEfficiency) -> str:
+    if f"{found.ratio:.1f}" == "1.0":
+        return "as many"
+    more = f"{1 / found.ratio:.1f} times more" if found.ratio < 1 else f"{found.ratio:.1f} times fewer"
+    return f"{found.bound} {more}" if found.bound else more
 
 
 def _no_evidence(verdict: Verdict) -> str:
