@@ -1,6 +1,7 @@
 """What a training says while it runs: console, `curve.jsonl`, `log.txt`, TensorBoard."""
 
 import json
+import threading
 import time
 from collections.abc import Mapping
 from contextlib import suppress
@@ -25,6 +26,8 @@ class TrainingLog:
         self._keep_rows_before(start_step)
         # Bytes, since only these files may be written by one thread while another one syncs them.
         self._curve = run.curve.open("ab")
+        # The loop speaks, and so does the thread that saves.
+        self._speaking = threading.Lock()
         self._text = (run.folder / "log.txt").open("a", encoding="utf-8")
         self._board = SummaryWriter(str(run.folder / "tensorboard"), purge_step=start_step + 1) if tensorboard else None
         self._console = console
@@ -83,11 +86,12 @@ class TrainingLog:
         self._bar.update(self._task, total=steps)
 
     def say(self, sentence: str) -> None:
-        """A line for the console and `log.txt`."""
-        self._console.print(sentence, highlight=False, markup=False, soft_wrap=True)
-        with suppress(OSError):
-            self._text.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {sentence}\n")
-            self._text.flush()
+        """A line for the console and `log.txt`, whole whichever threads speak at once."""
+        with self._speaking:
+            self._console.print(sentence, highlight=False, markup=False, soft_wrap=True)
+            with suppress(OSError):
+                self._text.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {sentence}\n")
+                self._text.flush()
 
     def _keep_rows_before(self, step: int) -> None:
         path: Path = self._run.curve

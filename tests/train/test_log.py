@@ -1,6 +1,8 @@
 import io
 import os
 import resource
+import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -72,6 +74,8 @@ def test_a_disk_that_stays_full_is_no_new_error_at_the_end(tmp_path: Path, file_
         size_bytes = run.curve.stat().st_size
         file_limit(size_bytes)
         log.row(20, {"loss": 1})
+    # Before pytest writes to a file of its own.
+    file_limit(-1)
     assert run.curve.stat().st_size == size_bytes
 
 
@@ -94,6 +98,31 @@ def test_sentences_go_to_console_and_file_and_are_not_taken_for_markup(tmp_path:
         log.say("case [bold]x[/bold]: fine")
     assert "case [bold]x[/bold]: fine" in text.getvalue()
     assert "case [bold]x[/bold]: fine" in (tmp_path / "log.txt").read_text()
+
+
+class _Slow(io.StringIO):
+    """A file that takes its time over every character, as a busy disk or terminal does."""
+
+    def write(self, text: str) -> int:
+        for character in text:
+            time.sleep(0)
+            super().write(character)
+        return len(text)
+
+
+def test_lines_stay_whole_where_two_threads_speak_at_once(tmp_path: Path) -> None:
+    shown, kept = _Slow(), _Slow()
+    with TrainingLog(Run(tmp_path), 10, 0, Console(file=shown, width=200), tensorboard=False) as log:
+        log._text.close()
+        log._text = kept
+        sentences = [f"thread {number} " + "x" * 40 for number in range(4)]
+        threads = [threading.Thread(target=lambda s=s: [log.say(s) for _ in range(10)]) for s in sentences]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        lines = [line.split(" ", 2)[-1] for line in kept.getvalue().splitlines()]
+        assert sorted(lines) == sorted(shown.getvalue().splitlines()) == sorted(sentences * 10)
 
 
 def test_a_terminal_shows_a_bar_with_facts(tmp_path: Path) -> None:
