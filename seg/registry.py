@@ -52,5 +52,6 @@ METRICS = ExtensionPoint("seg.evaluate.metrics", "metric", base="masks")
 LOSSES = ExtensionPoint("seg.losses", "loss")
 COMPONENTS = ExtensionPoint("seg.transfer", "component", base="component")
 MEASURES = ExtensionPoint("seg.advise.measures", "measure", base="measure")
+LAUNCHERS = ExtensionPoint("seg.launch.launchers", "launcher")
 
-EXTENSION_POINTS = (FORMATS, METRICS, LOSSES, COMPONENTS, MEASURES)
+EXTENSION_POINTS = (FORMATS, METRICS, LOSSES, COMPONENTS, MEASURES, LAUNCHERS)

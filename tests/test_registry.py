@@ -9,6 +9,7 @@ from seg.errors import UsageError
 from seg.registry import EXTENSION_POINTS, FORMATS, METRICS
 
 ATTRIBUTES = {"format": "LAYOUT", "metric": "METRIC", "loss": "LOSS", "component": "COMPONENT", "measure": "MEASURE"}
+ATTRIBUTES |= {"launcher": "LAUNCHER"}
 every_point = pytest.mark.parametrize("point", EXTENSION_POINTS, ids=lambda point: point.kind)
 
 

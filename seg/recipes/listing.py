@@ -8,7 +8,7 @@ from pathlib import Path
 from seg.config import config_folder
 from seg.errors import SegError, UsageError, nearest
 from seg.overrides import config_names, load_named, load_organ
-from seg.registry import COMPONENTS, FORMATS, LOSSES, MEASURES, METRICS, ExtensionPoint
+from seg.registry import COMPONENTS, FORMATS, LAUNCHERS, LOSSES, MEASURES, METRICS, ExtensionPoint
 from seg.runs import list_runs
 from seg.schema import as_text, describe, expected, shown
 
@@ -105,6 +105,12 @@ def _measures() -> Iterator[Row]:
         yield name, info.title, f"{info.better} is better", info.looks_at, ", ".join(info.needs), info.paper
 
 
+def _launchers() -> Iterator[Row]:
+    for name in LAUNCHERS.names():
+        info = LAUNCHERS.load(name).LAUNCHER
+        yield name, info.title, info.looks_like, f'pip install "seg[{info.extra}]"' if info.extra else "nothing"
+
+
 def _components(point: ExtensionPoint) -> Iterator[Row]:
     """Name and first line of each file's docstring, without importing it: torch would take seconds."""
     for name in point.names():
@@ -147,6 +153,7 @@ _TABLES: dict[str, tuple[Row, Callable[[], Iterator[Row]]]] = {
     "formats": (("format", "title", "what it looks like"), _formats),
     "metrics": (("metric", "title", "direction", "definition"), _metrics),
     "measures": (("measure", "title", "direction", "what it looks at", "needs", "paper"), _measures),
+    "launchers": (("launcher", "title", "where jobs run", "needs"), _launchers),
     "losses": (("loss", "what it is"), lambda: _components(LOSSES)),
     "encoders": (("encoder", "from"), _encoders),
     "presets": (("preset", "what for"), _presets),

@@ -1,0 +1,1 @@
+"""One file per launcher, named after it, with a LAUNCHER."""

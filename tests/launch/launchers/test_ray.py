@@ -1,0 +1,95 @@
+import os
+import signal
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from seg.launch.job import Job
+from seg.launch.launcher import open_launcher
+from seg.launch.launchers.ray import _share_of_gpus
+from seg.train.interrupt import Interrupted
+
+ray = pytest.importorskip("ray")
+
+
+@pytest.fixture(scope="module")
+def _cluster():
+    """One cluster for all tests, whose workers are not told how many threads there are; it costs seconds."""
+    before = {name: os.environ.get(name) for name in ("RAY_ADDRESS", "OMP_NUM_THREADS", "RAY_USAGE_STATS_ENABLED")}
+    os.environ.update(RAY_USAGE_STATS_ENABLED="0", RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO="0")
+    handler = signal.getsignal(signal.SIGTERM)
+    threads = os.environ.pop("OMP_NUM_THREADS", None)
+    ray.init(address="local", num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
+    if threads is not None:
+        os.environ["OMP_NUM_THREADS"] = threads
+    signal.signal(signal.SIGTERM, handler)
+    yield
+    ray.shutdown()
+    signal.signal(signal.SIGTERM, handler)
+    os.environ.update({name: value for name, value in before.items() if value is not None})
+
+
+def _files(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.glob("*.txt")}
+
+
+@pytest.mark.usefixtures("_cluster")
+def test_two_workers_leave_the_same_files_as_this_process(work, mixed, tmp_path) -> None:
+    here, beside, logs = tmp_path / "a", tmp_path / "b", tmp_path / "logs"
+    for folder in (here, beside):
+        folder.mkdir()
+    work.first_time(here, "killed")  # the process of the tests is not to be killed
+    heard: list[tuple[str, str]] = []
+    alone = open_launcher("in_process").run(mixed(here))
+    # A worker of the cluster is killed with the job that it does.
+    jobs = [*mixed(beside), Job("worker killed once", work.worker_killed_once, (beside,))]
+    failed = open_launcher("ray", 2, logs).run(jobs, lambda job, state: heard.append((job.name, state)))
+    files = _files(beside)
+    assert files.pop("worker.txt") == b"done after all"
+    assert files == _files(here)
+    assert [each.job.name for each in failed] == ["in vain"]
+    assert failed[0].reason == alone[0].reason.replace("/a/", "/b/")
+    assert ("killed once", "again: killed by signal 9") in heard
+    assert any(name == "worker killed once" and state.startswith("again: WorkerCrashed") for name, state in heard)
+    assert "the square of 3 is 9" in (logs / "first.log").read_text()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="looks for processes in /proc")
+@pytest.mark.usefixtures("_cluster")
+def test_a_signal_ends_all_jobs_with_what_they_have_saved(work, tmp_path) -> None:
+    def interrupt_when_both_run() -> None:
+        while len(list(tmp_path.glob("*.started"))) < 2:
+            time.sleep(0.05)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=interrupt_when_both_run).start()
+    jobs = [Job(name, work.wait_for_signal, (tmp_path, name)) for name in ("one", "two", "three")]
+    with pytest.raises(Interrupted) as ended:
+        open_launcher("ray", 2, tmp_path / "logs").run(jobs)
+    assert ended.value.code == 143
+    assert {path.stem: path.read_text() for path in tmp_path.glob("*.saved")} == {"one": "143", "two": "143"}
+
+
+@pytest.mark.parametrize(("gpus", "workers", "share"), [(0, 4, 0.0), (2, 4, 0.5), (4, 4, 1.0), (8, 2, 1.0)])
+def test_jobs_share_the_gpus_of_the_cluster_evenly_and_get_one_at_most(gpus, workers, share) -> None:
+    assert _share_of_gpus({"CPU": 8.0, **({"GPU": gpus} if gpus else {})}, workers) == share
+
+
+def test_a_cluster_of_this_machine_is_opened_for_the_jobs_and_closed_after_them(monkeypatch, work, tmp_path) -> None:
+    """Without the seconds that it takes."""
+    monkeypatch.setattr(ray, "is_initialized", lambda: False)
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    called: list[tuple[str, dict[str, object]]] = []
+    monkeypatch.setattr(ray, "init", lambda **given: called.append(("init", given)))
+    monkeypatch.setattr(ray, "cluster_resources", lambda: {})
+    monkeypatch.setattr(ray, "shutdown", lambda: called.append(("shutdown", {})))
+    assert open_launcher("ray", 3, tmp_path).run([]) == ()
+    assert [name for name, _ in called] == ["init", "shutdown"]
+    assert called[0][1]["num_cpus"] == 3
+    assert called[0][1]["include_dashboard"] is False
+    monkeypatch.setenv("RAY_ADDRESS", "ray.example:6379")
+    open_launcher("ray", 3, tmp_path).run([])
+    assert "num_cpus" not in called[2][1]
