@@ -10,14 +10,15 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from seg.atomic import atomic_folder, remove_folder
-from seg.digest import file_sha256
 from seg.errors import CheckpointError
 from seg.train.manifest import step_of, verified_manifest, write_manifest
+from seg.train.read_back import write_bytes
 from seg.train.snapshot import size_bytes
 from seg.train.tensor_file import write_tensors
 
 KEPT = 2
 """The newest, and the one before it in case the newest turns out damaged; of a finished training the newest alone."""
+_STATE = "state.json"
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,7 @@ class Checkpoint:
 
 
 def save_checkpoint(folder: Path, checkpoint: Checkpoint, kept: int = KEPT) -> Path:
-    """Write `step-*` into `folder`, verify it, and only then remove all but the newest `kept`.
+    """Write `step-*` into `folder`, read every file back, and only then remove all but the newest `kept`.
 
     Those of later steps go as well: the training went on from an earlier one, so they were not to be used.
     Raises ResourceError where it cannot be written, and CheckpointError where the disk gives back other bytes than it
@@ -46,9 +47,9 @@ def save_checkpoint(folder: Path, checkpoint: Checkpoint, kept: int = KEPT) -> P
         digests = {}
         for name, tensors in checkpoint.tensors.items():
             digests[f"{name}.safetensors"] = write_tensors(temporary / f"{name}.safetensors", tensors)
-        state = temporary / "state.json"
-        state.write_text(json.dumps(checkpoint.state, allow_nan=False), encoding="utf-8")
-        write_manifest(temporary, checkpoint.step, {**digests, state.name: file_sha256(state)})
+        state = json.dumps(checkpoint.state, allow_nan=False).encode()
+        digests[_STATE] = write_bytes(temporary / _STATE, state)
+        write_manifest(temporary, checkpoint.step, digests)
     for later in (other for other in _places(folder) if step_of(other) > checkpoint.step):
         remove_folder(later)
     keep_newest(folder, kept)
@@ -94,7 +95,7 @@ def load_checkpoint(place: Path) -> Checkpoint:
     """The checkpoint in that folder; CheckpointError where it does not verify."""
     manifest = verified_manifest(place)
     groups = {path.stem: load_file(path) for path in sorted(place.glob("*.safetensors"))}
-    state = json.loads((place / "state.json").read_text(encoding="utf-8"))
+    state = json.loads((place / _STATE).read_text(encoding="utf-8"))
     return Checkpoint(manifest["step"], groups, state, place)
 
 

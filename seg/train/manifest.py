@@ -8,6 +8,7 @@ from typing import Any
 
 from seg.digest import file_sha256, json_sha256
 from seg.errors import CheckpointError
+from seg.train.read_back import write_bytes
 
 SCHEMA = 2
 """Format of the checkpoints that are written; 2 keeps the best weights so far and says which version wrote it."""
@@ -20,7 +21,7 @@ Content = dict[str, Any]
 def write_manifest(place: Path, step: int, digests: Mapping[str, str]) -> None:
     """Sign what was written into `place`; a folder without this file is no checkpoint."""
     manifest = {"schema": SCHEMA, "step": step, "seg": metadata.version("seg"), "sha256": dict(digests)}
-    (place / NAME).write_text(json.dumps({"manifest": manifest, "sha256": json_sha256(manifest)}), encoding="utf-8")
+    write_bytes(place / NAME, json.dumps({"manifest": manifest, "sha256": json_sha256(manifest)}).encode())
 
 
 def verified_manifest(place: Path) -> Content:

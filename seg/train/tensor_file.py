@@ -1,7 +1,5 @@
 """Tensors in a safetensors file, read back from the disk before they count as written."""
 
-import os
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -14,7 +12,7 @@ from torch import Tensor
 
 from seg.atomic import sync
 from seg.digest import file_sha256
-from seg.errors import CheckpointError
+from seg.train.read_back import forget, other_bytes
 
 _WHOLE_NUMBERS = {1: torch.uint8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
 """Bytes of an element to a type that NumPy knows too."""
@@ -33,13 +31,10 @@ def write_tensors(path: Path, tensors: Mapping[str, Tensor]) -> str:
     # The library makes files that only their owner may read; a run is shared like everything beside it.
     path.chmod(0o644)
     sync(path)
-    _forget(path)
+    forget(path)
     digest = file_sha256(path)
     if changed := _changed(path, tensors):
-        raise CheckpointError(
-            found=f"other bytes than were written, in {changed[0]}", expected="a disk that keeps what it is given",
-            fix="check the disk, or choose another folder", path=path, code="disk-changes-bytes",
-        )  # fmt: skip
+        raise other_bytes(path, changed[0])
     return digest
 
 
@@ -53,16 +48,6 @@ def _in_order(tensor: Tensor) -> Tensor:
 def _bits(tensor: Tensor) -> NDArray[np.generic]:
     numbers: NDArray[np.generic] = tensor.detach().view(_WHOLE_NUMBERS[tensor.element_size()]).numpy()
     return numbers
-
-
-def _forget(path: Path) -> None:
-    """Drop the file from memory, so that it is read from the disk the next time."""
-    if sys.platform == "linux":
-        descriptor = os.open(path, os.O_RDONLY)
-        try:
-            os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
-        finally:
-            os.close(descriptor)
 
 
 def _changed(path: Path, tensors: Mapping[str, Tensor]) -> list[str]:

@@ -80,6 +80,31 @@ def test_a_full_disk_leaves_the_earlier_checkpoint_as_it_was(tmp_path: Path, lim
     assert [path.name for path in tmp_path.iterdir()] == ["step-00000001"]
 
 
+@pytest.mark.parametrize("name", ["network.safetensors", "state.json", "manifest.json"])
+def test_a_disk_that_gives_back_other_bytes_of_any_file_costs_no_earlier_checkpoint(
+    tmp_path: Path, monkeypatch, name: str
+) -> None:
+    save_checkpoint(tmp_path, _checkpoint(1))
+    fsync = os.fsync
+
+    def changing(descriptor: int) -> None:
+        fsync(descriptor)
+        path = Path(os.readlink(f"/proc/self/fd/{descriptor}"))
+        if path.name == name:
+            content = path.read_bytes()
+            path.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "fsync", changing)
+        with pytest.raises(CheckpointError, match=rf"{name}: found other bytes than were written") as refused:
+            save_checkpoint(tmp_path, _checkpoint(2), kept=1)
+    assert refused.value.code == "disk-changes-bytes"
+    assert [path.name for path in tmp_path.iterdir()] == ["step-00000001"]
+    found = load_newest(tmp_path)
+    assert found is not None
+    assert found.step == 1
+
+
 def test_what_was_passed_over_is_said_with_the_reason_and_what_is_used(tmp_path: Path) -> None:
     for step in (1, 2):
         place = save_checkpoint(tmp_path, _checkpoint(step))
@@ -140,7 +165,7 @@ def test_wherever_a_save_is_cut_off_a_whole_checkpoint_is_found(tmp_path: Path, 
 
         with monkeypatch.context() as patched:
             for place, name in ((os, "fsync"), (os, "rename"), (os, "replace"), (os, "open"), (shutil, "rmtree"),
-                                (tensor_file, "save_file"), (Path, "write_text"), (Path, "mkdir")):  # fmt: skip
+                                (tensor_file, "save_file"), (Path, "write_bytes"), (Path, "mkdir")):  # fmt: skip
                 patched.setattr(place, name, wrapped(getattr(place, name)))
             with contextlib.suppress(_Dead):
                 save_checkpoint(folder, _checkpoint(3, 3.0))
