@@ -19,6 +19,17 @@ def sentence(verdict: Verdict) -> str:
     return f"{verdict.arm} {said}: {_beside(verdict)}, it {clauses}{although}{_scope(verdict)}."
 
 
+def compared_sentence(verdict: Verdict) -> str:
+    """The same of two finished models of which neither is a transfer of the other: better, worse or no evidence."""
+    row = min(verdict.measures, key=lambda row: _ORDER.index(row.measure))
+    if verdict.verdict == "no evidence":
+        found = f"{_beside(verdict)}, it {_clause(row)}{_why(row, verdict)}"
+        said = f"There is no evidence that {verdict.arm} is better or worse"
+        return f"{said}: {found}{_scope(verdict)}{_wanted(verdict)}."
+    word = "better" if verdict.verdict == "helped" else "worse"
+    return f"{verdict.arm} is {word}: {_beside(verdict)}, it {_clause(row)}{_scope(verdict)}."
+
+
 def labels_sentence(arm: str, baseline: str, found: LabelEfficiency) -> str:
     """How many labelled patients the arm needs for what its baseline has in the end."""
     goal = f"the Dice of {found.dice:.3f} that {baseline} has with {found.baseline:.3g}"

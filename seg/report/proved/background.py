@@ -13,7 +13,8 @@ from seg.report.section import Section
 
 def attention(page: ProofPage, names: Names) -> Section | None:
     """What to know before trusting the words: warnings from the verdicts, then the given notes."""
-    warnings = [names.masked(sentence) for sentence in warnings_of(page.verdicts)]
+    hurt = _hurt(page.verdicts) if page.transfer else ()
+    warnings = [names.masked(sentence) for sentence in (*hurt, *warnings_of(page.verdicts))]
     notes = [names.masked(note) for note in page.notes]
     if not warnings and not notes:
         return None
@@ -21,18 +22,23 @@ def attention(page: ProofPage, names: Names) -> Section | None:
 
 
 def warnings_of(verdicts: Iterable[Verdict]) -> tuple[str, ...]:
-    """The gravest first, each once."""
+    """What weakens any conclusion, each once."""
     every = tuple(verdicts)
-    found = (*_hurt(every), *_few(every), *_left_out(every))
-    return tuple(dict.fromkeys(found))
+    return tuple(dict.fromkeys((*_few(every), *_left_out(every))))
 
 
-def _hurt(verdicts: tuple[Verdict, ...]) -> Iterator[str]:
+def _hurt(verdicts: Iterable[Verdict]) -> Iterator[str]:
+    """A sentence per arm and baseline."""
+    found: dict[tuple[str, str], list[str]] = {}
     for verdict in verdicts:
         if verdict.negative_transfer:
-            where = f" with {size_text(verdict.size)}" if verdict.size else ""
-            what = "" if verdict.verdict == "hurt" else " in some measure, though not on the whole"
-            yield f"Negative transfer: {verdict.arm} hurt beside {verdict.baseline}{where}{what}."
+            where = f"with {size_text(verdict.size)}" if verdict.size else ""
+            what = "" if verdict.verdict == "hurt" else "in some measure, though not on the whole"
+            said = found.setdefault((verdict.arm, verdict.baseline), [])
+            said.append(" ".join(part for part in (where, what) if part))
+    for (arm, baseline), places in found.items():
+        listed = ", ".join(place for place in places if place)
+        yield f"Negative transfer: {arm} hurt beside {baseline}{f' {listed}' if listed else ''}."
 
 
 def _few(verdicts: tuple[Verdict, ...]) -> Iterator[str]:

@@ -15,6 +15,8 @@ from seg.report.proved.words import dice_text, size_text
 from seg.report.section import Section
 
 Curve = tuple[tuple[int, ...], Average]
+_FEW = 5
+"""Arms up to which bands can be told apart; those of more are fainter."""
 
 
 def curves(page: ProofPage, names: Names) -> Section | None:
@@ -57,7 +59,7 @@ def _svg(found: Mapping[str, Curve], shown: Mapping[str, ArmLook], limits: tuple
         figure = Figure(figsize=(470 * PX, 330 * PX), layout="constrained")
         axes = figure.add_subplot()
         for arm, (steps, average) in found.items():
-            _line(axes, shown[arm], steps, average)
+            _line(axes, shown[arm], steps, average, 0.12 if len(found) <= _FEW else 0.05)
         axes.set_xlim(left=0)
         axes.set_ylim(*limits)
         axes.set_xlabel("optimiser step after the warm-up")
@@ -65,9 +67,9 @@ def _svg(found: Mapping[str, Curve], shown: Mapping[str, ArmLook], limits: tuple
         return svg_text(figure)
 
 
-def _line(axes: Any, look: ArmLook, steps: tuple[int, ...], average: Average) -> None:
+def _line(axes: Any, look: ArmLook, steps: tuple[int, ...], average: Average, alpha: float) -> None:
     if average.low is not None:
-        axes.fill_between(steps, average.low, average.high, color=look.colour, alpha=0.1, linewidth=0)
+        axes.fill_between(steps, average.low, average.high, color=look.colour, alpha=alpha, linewidth=0)
     axes.plot(steps, average.mean, color=look.colour, linestyle=look.dash, linewidth=1.9, marker="o", markersize=3)
 
 

@@ -13,6 +13,11 @@ class Definition:
     only: frozenset[str] = frozenset()
     """Measures or columns without which it is left out; empty: it always stands there."""
 
+    @property
+    def plainly(self) -> str:
+        """The text where models are compared that are no transfers."""
+        return self.text.replace("Helped or hurt where", "Better or worse where")
+
 
 def _of(*names: str) -> frozenset[str]:
     return frozenset(names)

@@ -80,7 +80,7 @@ def _groups(verdicts: Sequence[Verdict], page: ProofPage, names: Names, axis: Ax
         own = [verdict for verdict in verdicts if verdict.size == size]
         for measure, title in MEASURES.items():
             found = [
-                _row(row, arms[verdict.arm].shown, axis)
+                _row(row, arms[verdict.arm].shown, axis, page)
                 for verdict in own
                 for row in verdict.measures
                 if row.measure == measure
@@ -90,7 +90,7 @@ def _groups(verdicts: Sequence[Verdict], page: ProofPage, names: Names, axis: Ax
     return groups
 
 
-def _row(row: Judged, arm: str, axis: Axis) -> dict[str, object]:
+def _row(row: Judged, arm: str, axis: Axis, page: ProofPage) -> dict[str, object]:
     drawn = None if row.estimate is None else axis.place(row.estimate)
     span = None if row.low is None or row.high is None else (axis.place(row.low), axis.place(row.high))
     return {
@@ -99,5 +99,5 @@ def _row(row: Judged, arm: str, axis: Axis) -> dict[str, object]:
         "span": span,
         "difference": points_text(row.estimate),
         "range": range_text(row.low, row.high),
-        "sign": sign_of(row.verdict),
+        "sign": sign_of(row.verdict, page),
     }

@@ -67,5 +67,7 @@ class ProofPage:
     """Print patients' real names instead of P01, P02, ..."""
     kind: str = "Proof of transfer"
     """What stands above the title."""
+    transfer: bool = True
+    """Whether arms are ways to transfer, which helped or hurt; else they are models, which are better or worse."""
     scored_on: str = "prepared slices of the test patients"
     """Where the Dice of curves and table come from."""

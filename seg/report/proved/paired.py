@@ -33,7 +33,8 @@ def paired(page: ProofPage, names: Names) -> Section | None:
         for baseline in baselines_of(page)
         for size in page.scores.sizes
     ]
-    content = {"groups": [group for group in groups if group["panels"]], "ticks": _ticks(axis), "height": HEIGHT}
+    kept = [group for group in groups if group["panels"]]
+    content = {"groups": kept, "folded": len(kept) > 1, "ticks": _ticks(axis), "height": HEIGHT}
     return Section("paired", "Patient by patient, at the end", content)
 
 
@@ -66,7 +67,8 @@ def _group(
         if (verdict.baseline, verdict.size) == (baseline, size) and both_defined(ends[place]).any()
     ]
     heading = ", ".join(part for part in (f"Beside {shown[baseline].shown}", size_text(size)) if part)
-    return {"heading": heading, "baseline": shown[baseline].shown, "panels": panels}
+    opened = baseline == baselines_of(page)[0]
+    return {"heading": heading, "baseline": shown[baseline].shown, "panels": panels, "open": opened}
 
 
 def _panel(

@@ -33,15 +33,15 @@ COLUMNS = (
     Column("baseline", "Beside", "text"),
     Column("size", "Labelled patients", "count"),
     Column("measure", "Measure", "measure"),
-    Column("arm_dice", "Arm", "dice"),
-    Column("baseline_dice", "Baseline", "dice"),
     Column("difference", "Difference", "points", "points"),
     Column("low", "Low", "points", "95 %"),
     Column("high", "High", "points", "95 %"),
+    Column("verdict", "Verdict", "word"),
+    Column("arm_dice", "Dice, arm", "dice"),
+    Column("baseline_dice", "Dice, baseline", "dice"),
     Column("p_cases", "p, patients", "p"),
     Column("p", "p", "p"),
     Column("p_holm", "p, Holm", "p"),
-    Column("verdict", "Verdict", "word"),
     Column("cases", "Patients", "count"),
     Column("seeds", "Trainings", "count"),
     Column("case_sd", "SD, patients", "spread", "points"),
@@ -61,9 +61,9 @@ def table(page: ProofPage, names: Names) -> Section | None:
     measures = {str(row["measure"]) for row in found}
     content = {
         "columns": columns,
-        "rows": [[_cell(column, row[column.key], names) for column in columns] for row in found],
+        "rows": [[_cell(column, row[column.key], page, names) for column in columns] for row in found],
         "definitions": [
-            (definition.title, definition.text, definition.source)
+            (definition.title, definition.text if page.transfer else definition.plainly, definition.source)
             for definition in DEFINITIONS
             if not definition.only or definition.only & (measures | {column.key for column in columns})
         ],
@@ -76,12 +76,12 @@ def _tells(column: Column, value: Cell) -> bool:
     return value is not None and (column.key != "size" or value != 0)
 
 
-def _cell(column: Column, value: Cell, names: Names) -> dict[str, object]:
+def _cell(column: Column, value: Cell, page: ProofPage, names: Names) -> dict[str, object]:
     number = value if isinstance(value, int | float) else None
     text = _text(column.kind, value, number, names)
     sort = "" if value is None else f"{number:.9g}" if number is not None else text
     word = next((word for word in ("helped", "hurt", "no evidence") if word == value), None)
-    sign = sign_of(word) if column.kind == "word" else None
+    sign = sign_of(word, page) if column.kind == "word" else None
     return {"text": text, "sort": sort, "kind": column.sorted_as, "sign": sign}
 
 

@@ -52,14 +52,14 @@ def step_text(step: float) -> str:
     return f"{step:,.0f}"
 
 
-def sign_of(word: Word | None) -> dict[str, str] | None:
+def sign_of(word: Word | None, page: ProofPage) -> dict[str, str] | None:
     """Word, class and sign of a verdict; None where nothing is judged."""
     if word is None:
         return None
     kind, sign = LOOK[word]
-    return {"word": word, "kind": kind, "sign": sign}
+    return {"word": word_text(word, page.transfer), "kind": kind, "sign": sign}
 
 
-def several_sizes(page: ProofPage) -> bool:
-    """Whether sizes tell anything apart."""
-    return len(page.scores.sizes) > 1
+def word_text(word: Word, transfer: bool) -> str:
+    """Of a model that is no transfer `better` and `worse`."""
+    return word if transfer else {"helped": "better", "hurt": "worse"}.get(word, word)
