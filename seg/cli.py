@@ -19,12 +19,13 @@ from seg.verbs import (
     predict,
     prepare,
     pretrain,
+    prove,
     report,
     train,
     transfer,
 )
 
-VERBS = (train, pretrain, transfer, predict, evaluate, report, check, prepare, phantom, listing, completion)
+VERBS = (train, pretrain, transfer, prove, predict, evaluate, report, check, prepare, phantom, listing, completion)
 """In the order of the help; each registered itself when it was imported."""
 
 _places = {verb.__name__: place for place, verb in enumerate(VERBS)}

@@ -14,7 +14,6 @@ from seg.recipes.source import Origin, find_origin, run_of
 WARM_UP = "heads_first"
 """The strategy that every arm begins with: a head that knows nothing yet would hide what the start is worth."""
 SCRATCH, IMAGENET, AUTO = "scratch", "imagenet", "auto"
-_FROM_WORDS = {SCRATCH: "none", IMAGENET: "imagenet"}
 _LONGEST_RUN_NAME = 60
 
 
@@ -104,10 +103,11 @@ def refuse_repeated(words: Sequence[str], option: str) -> None:
 
 
 def _read(word: str, source: str, runs: Path, choose: Callable[[], Choice]) -> Arm:
-    if word in _FROM_WORDS:
-        meaning = "from random weights" if word == SCRATCH else "from ImageNet weights of the encoder"
-        start = _FROM_WORDS[word]
-        return Arm(word, start, start, ("supervised",), False, meaning, run_name(word))
+    if word == SCRATCH:
+        return scratch()
+    if word == IMAGENET:
+        meaning = "from ImageNet weights of the encoder"
+        return Arm(word, "imagenet", "imagenet", ("supervised",), False, meaning, word)
     if _is_file(word):
         return _from_file(word, runs)
     if word == AUTO:
@@ -117,6 +117,11 @@ def _read(word: str, source: str, runs: Path, choose: Callable[[], Choice]) -> A
     if colon and not before:
         raise _no_arm(word)
     return _transferring(_name_of(word), before or source, _strategies(word, strategies), runs)
+
+
+def scratch() -> Arm:
+    """The training from nothing."""
+    return Arm(SCRATCH, "none", "none", ("supervised",), False, "from random weights", SCRATCH)
 
 
 def _means(word: str, arm: Arm) -> bool:
@@ -175,7 +180,7 @@ def _strategies(word: str, text: str) -> tuple[str, ...]:
 
 
 def _no_arm(word: str, wrong: str = "") -> UsageError:
-    close = nearest(wrong or word, [*_FROM_WORDS, AUTO, *config_names("strategy")])
+    close = nearest(wrong or word, [SCRATCH, IMAGENET, AUTO, *config_names("strategy")])
     return UsageError(
         found=f"the arm {word!r}",
         expected="scratch, imagenet, a weight file, auto, a strategy or several joined by +, or SOURCE:STRATEGY",

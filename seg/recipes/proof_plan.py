@@ -2,16 +2,16 @@
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 
 from seg.errors import UsageError
 from seg.processes import several
-from seg.recipes.arms import Choice, asked_names, read_arms, refuse_repeated, refuse_unjudged
+from seg.recipes.arms import asked_names, read_arms, refuse_repeated, refuse_unjudged, scratch
 from seg.recipes.earlier import run_name
 from seg.recipes.lineage import named
 from seg.recipes.proof_checks import Planned
+from seg.recipes.proof_choice import Chooser
 from seg.recipes.proof_folder import FOLDER, Asked, ProofFolder, read_asked, refuse_other_proof
 from seg.recipes.proof_settings import (
     Given,
@@ -90,7 +90,10 @@ def plan_proof(question: Question, folder: ProofFolder, console: Console) -> Pla
     known = {} if earlier is None else earlier.sources
     sources = {word: known.get(word) or find_origin(word, runs).place for word in question.sources}
     network = next(iter(sources.values()))
-    choose = Chooser(question, tuple(sources.values()), console)
+    fewest = min(question.sizes)
+    choose = Chooser(
+        lambda: training_settings(given, scratch(), network, folder, fewest, 0), tuple(sources.values()), console
+    )
     arms = read_arms(question.arms, network, runs, choose, () if earlier is None else earlier.arms)
     refuse_unjudged(arms)
     refuse_unused_knobs(given, arms)
@@ -110,19 +113,6 @@ def plan_proof(question: Question, folder: ProofFolder, console: Console) -> Pla
         for arm in reversed(wanted.values())
     )
     return Plan(folder, replace(asked, failed={}), trainings)
-
-
-class Chooser:
-    """Asks the advice what it would do, once the arm `auto` is read; an earlier proof's answer is not asked again."""
-
-    def __init__(self, question: Question, sources: tuple[str, ...], console: Console) -> None:
-        self.advice: dict[str, Any] | None = None
-        """What it said, as JSON has it; None where it was not asked."""
-        self._question, self._sources, self._console = question, sources, console
-
-    def __call__(self) -> Choice:
-        """The advice for the fewest labels, where a choice matters most."""
-        raise NotImplementedError
 
 
 def describe(plan: Plan, console: Console) -> None:

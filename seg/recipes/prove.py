@@ -15,7 +15,7 @@ from seg.recipes.prepare import Checked
 from seg.recipes.proof_checks import Planned, refuse_bad_plan
 from seg.recipes.proof_folder import Asked, ProofFolder, read_asked, write_asked
 from seg.recipes.proof_jobs import run_jobs
-from seg.recipes.proof_page import write_page, write_table
+from seg.recipes.proof_page import COLUMNS, console_rows, write_page, write_table
 from seg.recipes.proof_pictures import keep_pictures, most_different, take_pictures
 from seg.recipes.proof_plan import Plan, Question, describe, folder_of, plan_proof, refuse_bad_question
 from seg.recipes.proof_scores import gather
@@ -39,6 +39,16 @@ class Outcome:
     def report(self) -> Path:
         """The page."""
         return ProofFolder(self.folder).report
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Of `rows`."""
+        return COLUMNS
+
+    @property
+    def rows(self) -> tuple[tuple[str, ...], ...]:
+        """The table as a console shows it."""
+        return console_rows(self.proven)
 
     def refuse_failures(self) -> None:
         """Raise TrainingError where a training failed twice."""
