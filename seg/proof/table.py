@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import asdict
+from typing import Any
 
 from seg.proof.verdict import Verdict
 
@@ -20,6 +21,16 @@ def rows(verdicts: Iterable[Verdict]) -> list[dict[str, Cell]]:
         for verdict in verdicts
         for cells in [*map(asdict, verdict.measures), *([asdict(verdict.area)] if verdict.area else [])]
     ]
+
+
+def record(verdict: Verdict) -> dict[str, Any]:
+    """What a verdict says beside its rows, for JSON."""
+    return {
+        "arm": verdict.arm, "baseline": verdict.baseline, "size": verdict.size, "verdict": verdict.verdict,
+        "negative_transfer": verdict.negative_transfer, "needed": verdict.needed and asdict(verdict.needed),
+        "margin": verdict.margin, "undefined": verdict.undefined, "unpaired": verdict.unpaired,
+        "times": [asdict(time) for time in verdict.times],
+    }  # fmt: skip
 
 
 def _row(verdict: Verdict, cells: dict[str, Cell]) -> dict[str, Cell]:

@@ -1,7 +1,5 @@
 """The page of a proof, and its table for a spreadsheet and for the console."""
 
-import csv
-import io
 from typing import Any
 
 import yaml
@@ -16,6 +14,7 @@ from seg.recipes.proof_verdict import Proven
 from seg.report.numbers import count_text
 from seg.report.proved.html import write_proof
 from seg.report.proved.page import ProofPage
+from seg.report.proved.spreadsheet import verdict_csv
 from seg.report.proved.words import dice_text, p_text, points_text, range_text
 
 COLUMNS = ("arm", "baseline", "labelled", "measure", "Dice", "baseline's", "points", "95 % interval", "p", "verdict")
@@ -84,17 +83,7 @@ def _without_folders(settings: dict[str, Any]) -> dict[str, Any]:
 
 def write_table(folder: ProofFolder, proven: Proven) -> None:
     """`verdict.csv`: every row of the verdict in full precision (RFC 4180)."""
-    stream = io.StringIO()
-    rows = proven.rows
-    writer = csv.DictWriter(stream, list(rows[0]) if rows else ["arm"], lineterminator="\r\n")
-    writer.writeheader()
-    writer.writerows({name: harmless(value) for name, value in row.items()} for row in rows)
-    write_text(folder.table, stream.getvalue())
-
-
-def harmless(value: object) -> object:
-    """A text that a spreadsheet would take for a formula gets an apostrophe in front."""
-    return f"'{value}" if isinstance(value, str) and value[:1] in ("=", "+", "-", "@") else value
+    write_text(folder.table, verdict_csv(proven.rows))
 
 
 def console_rows(proven: Proven) -> tuple[tuple[str, ...], ...]:

@@ -9,7 +9,7 @@ from seg.errors import DataError
 from seg.proof.labels import label_efficiency
 from seg.proof.scores import ScoreTable
 from seg.proof.sentence import sentence
-from seg.proof.table import Cell, rows
+from seg.proof.table import Cell, record, rows
 from seg.proof.verdict import Verdict, verdict
 from seg.recipes.proof_folder import Asked
 from seg.recipes.proof_scores import missing
@@ -117,20 +117,12 @@ def _labels(table: ScoreTable, asked: Asked) -> tuple[SavedLabels, ...]:
 
 def to_json(proven: Proven) -> str:
     """`verdict.json`: everything that was said, and every number behind it."""
-    record: dict[str, Any] = {
+    said_so: dict[str, Any] = {
         "schema": SCHEMA,
         "sentences": proven.sentences,
-        "verdicts": [
-            {
-                "arm": one.arm, "baseline": one.baseline, "size": one.size, "verdict": one.verdict,
-                "negative_transfer": one.negative_transfer, "needed": one.needed and asdict(one.needed),
-                "margin": one.margin, "undefined": one.undefined, "unpaired": one.unpaired,
-                "times": [asdict(time) for time in one.times],
-            }
-            for one in proven.verdicts
-        ],
+        "verdicts": [record(one) for one in proven.verdicts],
         "rows": proven.rows,
         "labels": [asdict(saved) for saved in proven.labels],
         "missing": proven.missing,
     }  # fmt: skip
-    return json.dumps(record, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    return json.dumps(said_so, indent=2, ensure_ascii=False, allow_nan=False) + "\n"

@@ -80,18 +80,18 @@ def cases_csv(evaluation: Evaluation, show_names: bool) -> str:
     writer.writerow(["patient", "case", "organ", *(_heading(name, evaluation) for name in metrics), "note"])
     for score in sorted(evaluation.cases, key=lambda score: (score.patient, score.case, score.organ)):
         case = names.cases[score.patient, score.case]
-        start = (_harmless(word) for word in (names.patients[score.patient], case, score.organ))
+        start = (harmless(word) for word in (names.patients[score.patient], case, score.organ))
         values = ("" if value is None else repr(float(value)) for value in map(score.values.get, metrics))
-        writer.writerow([*start, *values, _harmless(names.masked(score.note))])
+        writer.writerow([*start, *values, harmless(names.masked(score.note))])
     return stream.getvalue()
 
 
 def _heading(metric: str, evaluation: Evaluation) -> str:
     unit = look_of(metric).unit(evaluation.distance_unit)
-    return _harmless(f"{metric}_{unit}" if unit else metric)
+    return harmless(f"{metric}_{unit}" if unit else metric)
 
 
-def _harmless(text: str) -> str:
+def harmless(text: str) -> str:
     """`text` as a spreadsheet may open it: never a formula."""
     shown = printable(text)
     return f"'{shown}" if shown[:1] in ("=", "+", "-", "@", "\t", "\n") else shown
