@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext, redirect_stdout
 from typing import TYPE_CHECKING
 
-from seg.errors import SegError
+from seg.errors import HURT, SegError
 from seg.processes import ignore_launcher, leads, process_count, process_number, several
 from seg.progress import Progress, silent
 from seg.records import Evaluation, Finding
@@ -80,8 +80,10 @@ def print_findings(findings: Sequence[Finding]) -> None:
     print_table(columns, [(each.severity, each.path, each.found, each.expected, each.fix) for each in ordered])
 
 
-def print_run(run: "Run") -> None:
-    """How good a run's model is, and where it lies."""
+def print_run(run: "Run") -> int:
+    """How good a run's model is, and where it lies; returns the exit code that a command which made it ends with."""
+    from seg.proof.guarded import guard_of
+
     scores, removed = run.evaluation(), run.removed_error()
     if scores is not None:
         print_scores(scores)
@@ -90,6 +92,11 @@ def print_run(run: "Run") -> None:
     else:
         print("No patient was kept back, so nothing says how good this model is.")
     print(f"Run: {run.folder}")
+    guarded = guard_of(run)
+    if guarded is None or not guarded.hurt:
+        return 0
+    print(guarded.sentence())
+    return HURT
 
 
 def print_scores(evaluation: Evaluation) -> None:

@@ -9,13 +9,17 @@ SegError
 └── TrainingError    7   a training that went wrong: a loss that is not finite
 
 Every sentence is built from the same facts: where, what was found, what was expected, what to do.
-130 and 143 (SIGINT, SIGTERM) are not errors of this tree.
+130 and 143 (SIGINT, SIGTERM) are not errors of this tree, nor is 8: a finished run that its guard kept from negative
+transfer, so that it is a model of the fallback and not of the transfer that was asked for.
 """
 
 import difflib
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
+
+HURT = 8
+"""Exit code of a finished run that was trained without its source, since that hurt."""
 
 
 class SegError(Exception):

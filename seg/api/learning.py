@@ -98,6 +98,7 @@ def transfer(
     config: Sequence[AnyPath] = (),
     dry_run: bool = False,
     new: bool = False,
+    guard: bool = True,
 ) -> "Run | None":
     """Train `target` from what `source` knows, and score it like `train`; interrupted runs go on as those of `train`.
 
@@ -105,9 +106,11 @@ def transfer(
 
     `source` is an organ (its best finished run), a run's name or folder, a weight file, `imagenet` or `none`; several
     runs for the same organs may be listed. `strategy` defaults to `finetune` for a model and `supervised` otherwise.
+    With `guard`, short trainings with and without the source come first; where it hurts, the run is trained without it,
+    as `run.manifest().lineage["guard"]` says.
     Raises a SegError child as `train` does, and where the strategy lacks what it needs.
     """
-    words = transfer_words(source, target, given, strategy, via)
+    words = transfer_words(source, target, given, strategy, via, guard=guard)
     resolved = transfer_settings(words, config)
     _require_room(resolved.runs.folder, dry_run)
     from seg.recipes import transfer as recipe

@@ -33,8 +33,11 @@ from seg.train.outcome import Outcome, tensor_outcomes
 from seg.train.training import Progress, Training
 
 
-def note_start(run: Run, training: Training, prepared: Prepared, origins: Sequence[Origin] = ()) -> None:
-    """Plan, split, the models before it, and everything else that is known before the first step."""
+def note_start(
+    run: Run, training: Training, prepared: Prepared, origins: Sequence[Origin] = (),
+    more: Mapping[str, Any] | None = None,
+) -> None:  # fmt: skip
+    """Plan, split, the models before it with `more` about them, and all else that is known before the first step."""
     checked, weights = prepared.checked, training.start
     write_text(run.folder / "plan.json", plan_to_json(prepared.plan))
     save_split(checked.split, run.folder / "split.json")
@@ -46,7 +49,7 @@ def note_start(run: Run, training: Training, prepared: Prepared, origins: Sequen
         dataclasses.replace(
             manifest,
             data={**data_facts(prepared), FROM_RUN: way_from(run, checked.data_set.root)},
-            lineage=lineage_of(training, origins),
+            lineage={**lineage_of(training, origins), **(more or {})},
             notes=(
                 *filter(None, [training.settings.transfer.advised]),
                 *weights.notes,

@@ -8,6 +8,7 @@ from typing import Any
 from seg.config import Settings
 from seg.digest import file_sha256
 from seg.errors import DataError, SegError
+from seg.lock import holder
 from seg.overrides import to_yaml
 from seg.recipes.bookkeeping import refuse_other_data
 from seg.recipes.opening import is_unbegun
@@ -26,18 +27,19 @@ def find_earlier(
 ) -> tuple[Settings, Run | None]:
     """The settings under a name that is theirs, and the run they made before; None where that is still to be made.
 
-    A run of the same name with other settings, another start or other data is left alone: the name gets a number.
-    `prepare` is called only where data have to be compared.
+    A run of the same name with other settings, another start or other data, or one that another process is at work in,
+    is left alone: the name gets a number. `prepare` is called only where data have to be compared.
     """
     number = 1
     while True:
         own = settings.runs.name if number == 1 else f"{settings.runs.name}-{number}"
         named = changed(settings, runs={"name": own})
         run = Run(Path(settings.runs.folder) / own)
-        if not run.folder.exists() or is_unbegun(run):
-            return named, None
-        if _made_from(run, named, origins, prepare):
-            return named, run
+        if not (run.folder.exists() and holder(run.folder)):
+            if not run.folder.exists() or is_unbegun(run):
+                return named, None
+            if _made_from(run, named, origins, prepare):
+                return named, run
         number += 1
 
 

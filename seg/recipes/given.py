@@ -14,10 +14,11 @@ AnyPath: TypeAlias = str | PathLike[str]
 
 def transfer_words(
     source: str | Sequence[str], target: str | Sequence[str], given: Given = (),
-    strategy: str | Sequence[str] = (), via: str | Sequence[str] = (),
+    strategy: str | Sequence[str] = (), via: str | Sequence[str] = (), *, guard: bool = True,
 ) -> tuple[str, ...]:  # fmt: skip
     """The words of the command line that a transfer means."""
     named = {"transfer.source": source, "strategy": strategy, "transfer.via": via}
+    named |= {} if guard else {"transfer.guard": "false"}
     joined = {key: value if isinstance(value, str) else ",".join(value) for key, value in named.items()}
     from seg.overrides import refuse_said_twice
 

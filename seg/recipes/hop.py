@@ -66,7 +66,8 @@ def hop_settings(settings: Settings, organ: str) -> Settings:
     steps = settings.transfer.via_steps
     train = {} if steps is None else {"steps": steps, "epochs": None}
     name = run_name(settings.runs.name or "-".join(settings.organ), "via", organ)
-    changes = changed(starting_from(settings, ()), data=data, split=split, train=train, runs={"name": name})
+    bare = changed(starting_from(settings, ()), transfer={"guard": True, "advised": ""})
+    changes = changed(bare, data=data, split=split, train=train, runs={"name": name})
     return changes.model_copy(update={"organ": (organ,)})
 
 

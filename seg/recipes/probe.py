@@ -4,6 +4,7 @@ import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 import torch
@@ -12,7 +13,7 @@ from rich.console import Console
 from seg.config import Settings
 from seg.data.splits import SplitPlan
 from seg.errors import UsageError
-from seg.recipes.bookkeeping import note_training, note_verb
+from seg.recipes.bookkeeping import note_results, note_training, note_verb
 from seg.recipes.components import fitted_to_labels, needs_source_scans
 from seg.recipes.earlier import changed, find_earlier, run_name
 from seg.recipes.ending import noted_end
@@ -28,6 +29,9 @@ from seg.recipes.together import by_first
 from seg.recipes.train import make_training, open_run, run_loop
 from seg.report.numbers import count_text
 from seg.runs import PROBE, Run
+from seg.train.memory import validation_memory
+from seg.train.training import Progress, Training
+from seg.train.validate import patient_dice
 
 FOLDER = ".probes"
 """Below `runs.folder`, where no probe is taken for a model of its organ."""
@@ -50,19 +54,31 @@ class Probes:
     """Why the strategy is not the target's, where it is not."""
     steps: int | None = None
     """What the first probe took; all others take the same, whatever a time budget would make of them."""
-    _scores: dict[tuple[str, ...], float] = field(default_factory=dict)
+    share: int = SHARE
+    """A probe takes the target's length divided by this, where neither `steps` nor `transfer.probe_steps` says it."""
+    as_asked: bool = False
+    """Whether a strategy that the first start does not allow is refused; else finetune takes its place."""
+    _results: dict[tuple[str, ...], tuple[dict[str, Any], ...]] = field(default_factory=dict)
     _prepared: dict[int, Prepared] = field(default_factory=dict)
 
     def score(self, sources: tuple[str, ...]) -> float | None:
         """Validation Dice of a probe from these sources, mean over the held-out patients; None without any."""
-        if self.folds and sources not in self._scores:
-            held_out = [len(checked.split.validation) for checked in self.folds]
-            dice = [self._fold_score(sources, number) for number, _ in enumerate(self.folds)]
-            weighted = sum(one * count for one, count in zip(dice, held_out, strict=True))
-            self._scores[sources] = weighted / sum(held_out)
-        return self._scores.get(sources)
+        held_out = [len(checked.split.validation) for checked in self.folds]
+        dice = [float(results["validation_dice"]) for results in self.results(sources)]
+        weighted = sum(one * count for one, count in zip(dice, held_out, strict=True))
+        return weighted / sum(held_out) if held_out else None
 
-    def _fold_score(self, sources: tuple[str, ...], number: int) -> float:
+    def results(self, sources: tuple[str, ...]) -> tuple[dict[str, Any], ...]:
+        """What the manifest of each fold's probe from these sources says of it; trained once."""
+        if sources not in self._results:
+            self._results[sources] = tuple(self._fold_results(sources, number) for number, _ in enumerate(self.folds))
+        return self._results[sources]
+
+    def of(self, settings: Settings) -> "Probes":
+        """Probes of the same patients and length for other settings of the same data."""
+        return replace(self, settings=settings, _results={})
+
+    def _fold_results(self, sources: tuple[str, ...], number: int) -> dict[str, Any]:
         fold = f", fold {number + 1} of {len(self.folds)}" if len(self.folds) > 1 else ""
         said = f"Probe of {', '.join(self.settings.organ)} from {named(sources[0])}{fold}"
         words = [self.settings.runs.name or "-".join(self.settings.organ), "from", named(sources[0])]
@@ -70,9 +86,9 @@ class Probes:
         self.console.print(said, highlight=False, markup=False, soft_wrap=True)
 
         def train(settings: Settings) -> Run:
-            return self._train(probe_settings(settings, sources, name, self.steps), number)
+            return self._train(probe_settings(settings, sources, name, self.steps, self.share), number)
 
-        if self.steps is None:
+        if self.steps is None and not self.as_asked:
             run, refused = or_finetuned(self.settings, train)
             if refused:
                 self.settings = finetuned(self.settings)
@@ -81,7 +97,7 @@ class Probes:
             run = train(self.settings)
         results = run.manifest().results
         self.steps = self.steps or int(results["steps"])
-        return float(results["validation_dice"])
+        return results
 
     def _train(self, wished: Settings, number: int) -> Run:
         prepared = self._prepare(number)
@@ -114,7 +130,7 @@ class Probes:
 
     def length(self) -> str:
         """How long a probe takes, in words."""
-        train = probe_settings(self.settings, (), "", self.steps).train
+        train = probe_settings(self.settings, (), "", self.steps, self.share).train
         return f"{train.epochs:g} epochs" if train.epochs else f"{train.steps} steps"
 
 
@@ -138,19 +154,22 @@ def _fold(split: SplitPlan, number: int, folds: int) -> SplitPlan:
     return replace(split, train=train, validation=held_out, test=(), how=how)
 
 
-def probe_settings(settings: Settings, sources: Sequence[str], name: str, steps: int | None) -> Settings:
+def probe_settings(
+    settings: Settings, sources: Sequence[str], name: str, steps: int | None, share: int = SHARE
+) -> Settings:
     """The target's settings for a probe: fewer steps, scored once, at the end, since the best of many flatters."""
     wished, train = steps or settings.transfer.probe_steps, settings.train
     budget = train.time_budget_min
-    length: dict[str, Any] = {"time_budget_min": None if budget is None else budget / SHARE}
+    length: dict[str, Any] = {"time_budget_min": None if budget is None else budget / share}
     if wished is not None:
         length = {"steps": wished, "epochs": None, "time_budget_min": None}
     elif train.epochs is not None:
-        length["epochs"] = train.epochs / SHARE
+        length["epochs"] = train.epochs / share
     else:
-        length["steps"] = max(1, (train.steps or 1000) // SHARE)
+        length["steps"] = max(1, (train.steps or 1000) // share)
     return changed(
         starting_from(settings, sources),
+        transfer={"guard": True},
         train={**length, "validations": 1, "patience": None, "tensorboard": False},
         prepare={"cache": str(cache_folder(settings))},
         runs={"folder": str(Path(settings.runs.folder) / FOLDER), "name": name},
@@ -171,9 +190,19 @@ def train_probe(settings: Settings, prepared: Prepared, earlier: Run | None, con
         open_run(run, training, prepared, origins, resumed=resumed)
         note_verb(run, PROBE)
         with noted_end(run):
-            note_training(run, training, run_loop(run, training, console))
+            progress = run_loop(run, training, console)
+            note_training(run, training, progress)
+            note_results(run, {"patient_dice": held_out_dice(training, progress)})
         _finish(run)
     return run
+
+
+def held_out_dice(training: Training, progress: Progress) -> dict[str, float]:
+    """Patient to Dice at the end, mean over organs, of the network that the validation chose."""
+    network = training.candidates[progress.best_of or next(iter(training.candidates))]
+    with validation_memory(training):
+        found = patient_dice(network, training.validation, training.plan, training.inference, training.ranks)
+    return {patient: fmean(dice.values()) for patient, dice in found.items() if dice}
 
 
 @by_first("ending the probe")

@@ -41,6 +41,8 @@ class Route:
     """How the probes were judged, or why nothing could be."""
     remarks: tuple[str, ...] = ()
     """What could not be done as it was asked for."""
+    left: bool = False
+    """Whether the guard of the transfer left the way, so that the model starts from nothing of it."""
 
     @property
     def path(self) -> str:
@@ -50,11 +52,12 @@ class Route:
     def sentences(self) -> tuple[str, ...]:
         """What a reader of the model must know of the way to it."""
         decisions = [hop.sentence() for hop in self.hops]
-        return (f"The way to this model: {self.path}.", *decisions, self.judged, *self.remarks)
+        way = "The way that was tried, and that the guard left" if self.left else "The way to this model"
+        return (f"{way}: {self.path}.", *decisions, self.judged, *self.remarks)
 
 
 def note_route(run: Run, route: Route) -> None:
     """Keep the way in the manifest of the target's run, in words for the report and as numbers."""
     manifest = run.manifest()
-    lineage = {**manifest.lineage, "route": {"path": route.path, **asdict(route)}}
+    lineage = {**manifest.lineage, "route": {"path": "" if route.left else route.path, **asdict(route)}}
     run.change_manifest(lineage=lineage, notes=(*route.sentences(), *manifest.notes))

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import torch
 from rich.console import Console
@@ -15,6 +15,7 @@ from seg.models.network import SegNetwork
 from seg.models.weights import WeightReport
 from seg.overrides import load_organ
 from seg.processes import leads
+from seg.proof.guarded import KEY, Guarded
 from seg.recipes.bookkeeping import note_finish, note_results, note_start, note_training, refuse_other_data
 from seg.recipes.components import (
     fitted_to_labels,
@@ -26,6 +27,7 @@ from seg.recipes.components import (
 )
 from seg.recipes.dry_run import print_plan
 from seg.recipes.ending import noted_end
+from seg.recipes.guarded import Guard, guarded_settings
 from seg.recipes.judge import Judged, decide_largest, judge
 from seg.recipes.lineage import start_lines
 from seg.recipes.opening import opened
@@ -59,14 +61,14 @@ from seg.transfer.component import Task
 
 def train(
     settings: Settings, *, dry_run: bool = False, resume: Run | None = None, console: Console | None = None,
-    checked: Checked | None = None, route: Route | None = None, new: bool = False,
+    checked: Checked | None = None, route: Route | None = None, new: bool = False, guard: Guard | None = None,
 ) -> Run | None:  # fmt: skip
     """Train the organs of the settings and judge the model on patients it never saw.
 
     With `dry_run` nothing is kept: the plan is printed and None returned. With `resume` the run goes on where it
     stopped, on its own split; `settings` are then the run's own. Without it, an unfinished run that the same settings
     began goes on, unless `new`. `checked` are the data where they were checked and split before, and `route` is kept as
-    the way to the start.
+    the way to the start. A new run trains what the `guard` decides.
     """
     console = own_console(console)
     stages = console_stages(console)
@@ -81,13 +83,18 @@ def train(
     if dry_run:
         training, prepared = make_ready(settings, origins, checked, resume, stages)
         print_plan(training, prepared, training.start, console)
+        if guard is not None:
+            console.print(guard.planned(settings, prepared.checked), highlight=False, markup=False, soft_wrap=True)
         return None
 
     with opened(settings, resume, console, new=new) as (run, resumed):
-        training, prepared = make_ready(settings, origins, checked, run if resumed else None, stages)
+        begun = run if resumed else None
+        settings, checked, guarded = guarded_settings(guard, settings, checked, begun, stages)
+        origins = find_origins(settings)
+        training, prepared = make_ready(settings, origins, checked, begun, stages)
         if not resumed:
             console.print("\n".join(start_lines(training, origins)), highlight=False, markup=False, soft_wrap=True)
-        open_run(run, training, prepared, origins, resumed=resumed, route=route)
+        open_run(run, training, prepared, origins, resumed=resumed, route=route, guarded=guarded)
         train_and_judge(run, training, prepared.checked, console)
         page = report(run)
     console.print(f"Report: {page}", highlight=False, soft_wrap=True)
@@ -126,7 +133,7 @@ def train_and_judge(run: Run, training: Training, checked: Checked, console: Con
 @by_first("opening the run")
 def open_run(
     run: Run, training: Training, prepared: Prepared, origins: Sequence[Origin] = (), *, resumed: bool,
-    route: Route | None = None,
+    route: Route | None = None, guarded: Guarded | None = None,
 ) -> None:  # fmt: skip
     """Note what the run starts from, or that it goes on, without what a killed process was writing."""
     if resumed:
@@ -134,9 +141,9 @@ def open_run(
         run.change_manifest(state="running")
     else:
         run.write_settings(training.settings)
-        note_start(run, training, prepared, origins)
+        note_start(run, training, prepared, origins, {} if guarded is None else {KEY: asdict(guarded)})
         if route is not None:
-            note_route(run, route)
+            note_route(run, replace(route, left=guarded is not None and guarded.hurt))
 
 
 def run_loop(run: Run, training: Training, console: Console) -> Progress:

@@ -11,6 +11,7 @@ from seg.errors import CheckpointError, UsageError
 from seg.overrides import load_organ
 from seg.recipes.components import met_needs, refuse_missing_needs, with_knobs
 from seg.recipes.earlier import find_earlier
+from seg.recipes.guard import source_guard
 from seg.recipes.hop import PlannedHop, finetuned, or_finetuned, plan_hops, starting_from
 from seg.recipes.lineage import named
 from seg.recipes.opening import is_unbegun, refuse_taken
@@ -105,6 +106,8 @@ def describe(way: Way) -> None:
         patients = ", ".join(f"{len(who)} {side}" for side, who in checked.split.sides().items())
         way.say(f"  {planned.organ}: {length}, {patients} ({checked.data_set.root})")
     way.say(f"  {way.probes.judged()}")
+    if way.settings.transfer.guard:
+        way.say("  Guard: at the end another probe tries the target without what was learned on the way.")
 
 
 def dry_run_all(way: Way) -> None:
@@ -165,7 +168,8 @@ def train_target(way: Way, *, new: bool = False) -> Run | None:
             words = f"{', '.join(wished.strategy)} cannot run from {named(way.sources[0])}"
             way.remark(f"The target was trained with finetune, as {words}.")
             own = replace(route, remarks=(*route.remarks, way.remarks[-1]))
-        return train(settings, console=way.console, checked=way.target, route=own, new=new)
+        guard = source_guard(settings, way.console, way.probes)
+        return train(settings, console=way.console, checked=way.target, route=own, new=new, guard=guard)
 
     run, _ = or_finetuned(wished, attempt)
     return run

@@ -36,4 +36,4 @@ def train(
     going_on = True if resume == "" else resume
     run = api.train(given=words or (), config=config or (), dry_run=dry_run, resume=going_on, runs=runs, new=new)
     if run is not None:
-        print_run(run)
+        raise typer.Exit(print_run(run))
