@@ -20,6 +20,7 @@ for _package in ("evaluate", "report", "train", "transfer"):
 
 from seg.api import (  # noqa: E402
     check,
+    compare,
     evaluate,
     listing,
     phantom,
@@ -37,6 +38,7 @@ from seg.errors import SegError  # noqa: E402
 __all__ = [
     "SegError",
     "check",
+    "compare",
     "evaluate",
     "listing",
     "phantom",

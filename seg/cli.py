@@ -12,6 +12,7 @@ from seg.console import end_now, one_voice, print_error, told_elsewhere
 from seg.errors import SegError
 from seg.verbs import (
     check,
+    compare,
     completion,
     evaluate,
     listing,
@@ -25,7 +26,21 @@ from seg.verbs import (
     transfer,
 )
 
-VERBS = (train, pretrain, transfer, prove, predict, evaluate, report, check, prepare, phantom, listing, completion)
+VERBS = (
+    train,
+    pretrain,
+    transfer,
+    prove,
+    compare,
+    predict,
+    evaluate,
+    report,
+    check,
+    prepare,
+    phantom,
+    listing,
+    completion,
+)
 """In the order of the help; each registered itself when it was imported."""
 
 _places = {verb.__name__: place for place, verb in enumerate(VERBS)}

@@ -1,11 +1,14 @@
 """Verbs around a transfer: advice before it, proof after it, runs side by side."""
 
 from collections.abc import Sequence
+from os import fspath
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from seg.recipes.given import AnyPath, Given, words_of
 
 if TYPE_CHECKING:
+    from seg.recipes.comparison import Comparison
     from seg.recipes.prove import Outcome
 
 
@@ -45,6 +48,25 @@ def prove(
     if recompute:
         return recipe.recompute(proof_plan.folder_of(question))
     return recipe.prove(question, launcher=launcher, workers=workers, dry_run=dry_run)
+
+
+def compare(
+    arms: Sequence[AnyPath], output: AnyPath | None = None, *, runs: AnyPath = "runs", show_names: bool = False
+) -> "Comparison":
+    """Say whether finished runs differ, by the statistics of a proof; the first one is the baseline.
+
+        found = seg.compare(["scratch-1,scratch-2", "liver-1,liver-2"], "compared")
+        print(found.organs[0].sentences[0])
+
+    Each arm is a run, its folder, its name, an organ (its best run), a folder that `evaluate` wrote, or several of them
+    joined by commas: trainings that differ in nothing but their seed, paired in order; `NAME=` in front names the arm.
+    With `output` scores.json, verdict.json, table.csv and report.html are written, for several organs in a folder each.
+    Raises DataError where the runs were not tested on the same cases.
+    """
+    from seg.recipes import compare as recipe
+
+    folder = None if output is None else Path(output)
+    return recipe.compare([fspath(arm) for arm in arms], Path(runs), folder, show_names)
 
 
 def _listed(words: str | Sequence[str]) -> tuple[str, ...]:

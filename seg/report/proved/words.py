@@ -1,6 +1,6 @@
 """How sizes, measures, differences and verdicts are written on the page."""
 
-from seg.proof.verdict import Word
+from seg.proof.verdict import Judged, Word
 from seg.report.numbers import MINUS, count_text
 from seg.report.proved.page import ProofPage
 
@@ -63,3 +63,13 @@ def sign_of(word: Word | None, page: ProofPage) -> dict[str, str] | None:
 def word_text(word: Word, transfer: bool) -> str:
     """Of a model that is no transfer `better` and `worse`."""
     return word if transfer else {"helped": "better", "hurt": "worse"}.get(word, word)
+
+
+def console_cells(row: Judged) -> tuple[str, ...]:
+    """Of two models: Dice of both, points, interval, p, patients, trainings, verdict."""
+    cells = (
+        dice_text(row.arm), dice_text(row.baseline), points_text(row.estimate), range_text(row.low, row.high),
+        p_text(row.p_holm), str(row.cases), str(row.seeds), word_text(row.verdict, transfer=False),
+    )  # fmt: skip
+    # Not every console has the typographic signs.
+    return tuple(cell.replace(MINUS, "-").replace(NOTHING, "-") for cell in cells)
