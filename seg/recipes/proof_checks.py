@@ -10,6 +10,7 @@ import torch
 from seg.config import Settings
 from seg.data.splits import draw_split, refuse_leaks
 from seg.errors import CheckpointError, DataError, SegError, UsageError
+from seg.progress import Progress, silent
 from seg.recipes.arms import IMAGENET, Arm
 from seg.recipes.components import fitted_to_labels, refuse_start_without_needs
 from seg.recipes.earlier import changed
@@ -62,15 +63,20 @@ def refuse_bad_plan(planned: Sequence[Planned], stages: Stage) -> Checked:
         with about(one.arm):
             fitted_to_labels(one.settings, find_origins(one.settings), drawn(one, checked).split)
         refuse_taken_training(one, checked)
-    for one in _each_arm([one for one in planned if not one.finished]):
+    for number, one in enumerate(_each_arm([one for one in planned if not one.finished])):
         with about(one.arm):
-            _put_together(one, checked, stages)
+            _put_together(one, checked, _unsaid if number else stages)
     return checked
 
 
 def _each_arm(planned: Sequence[Planned]) -> Iterator[Planned]:
     """The first training of every arm."""
     yield from {one.arm.run: one for one in reversed(planned)}.values()
+
+
+def _unsaid(stage: str) -> Progress:
+    """For what another arm has said already."""
+    return silent
 
 
 def all_labelled(settings: Settings) -> Settings:

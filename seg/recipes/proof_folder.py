@@ -113,6 +113,20 @@ class Asked:
         return next(arm for arm in self.arms if arm.name == name)
 
     @property
+    def trained(self) -> tuple[Arm, ...]:
+        """The arms with runs of their own; of arms that are the same training a baseline, else the first."""
+        chosen: dict[str, Arm] = {}
+        for arm in sorted(self.arms, key=lambda arm: arm.transfers):
+            chosen.setdefault(arm.run, arm)
+        return tuple(arm for arm in self.arms if chosen[arm.run] is arm)
+
+    @property
+    def twins(self) -> tuple[tuple[Arm, Arm], ...]:
+        """Arms without runs of their own, each with the one that is the same training."""
+        own = {arm.run: arm for arm in self.trained}
+        return tuple((arm, own[arm.run]) for arm in self.arms if own[arm.run] is not arm)
+
+    @property
     def source(self) -> str:
         """Where a strategy alone starts."""
         return next(iter(self.sources.values()))

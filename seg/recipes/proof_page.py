@@ -11,7 +11,6 @@ from seg.recipes.lineage import named
 from seg.recipes.proof_folder import Asked, ProofFolder
 from seg.recipes.proof_pictures import kept_pictures
 from seg.recipes.proof_verdict import Proven
-from seg.report.numbers import count_text
 from seg.report.proved.html import write_proof
 from seg.report.proved.page import ProofPage
 from seg.report.proved.spreadsheet import verdict_csv
@@ -30,11 +29,11 @@ def write_page(folder: ProofFolder, asked: Asked, table: ScoreTable, proven: Pro
         sentences=proven.sentences,
         verdicts=proven.verdicts,
         scores=table,
-        arms={arm.name: arm.meaning for arm in asked.arms},
+        arms={arm.name: arm.meaning for arm in asked.trained},
         labels=proven.labels,
         pictures=kept_pictures(folder),
         facts=fact_rows(asked, table),
-        notes=notes(asked, proven),
+        notes=tuple(f"Missing: {what}" for what in proven.missing),
         settings_yaml=yaml.safe_dump(_without_folders(asked.settings), sort_keys=False, allow_unicode=True),
         versions=asked.versions,
         show_names=bool(asked.settings["evaluate"]["show_names"]),
@@ -57,18 +56,6 @@ def fact_rows(asked: Asked, table: ScoreTable) -> tuple[tuple[str, str], ...]:
         ("Evaluations of them along a training", str(asked.settings["evaluate"]["curve"])),
         ("Shared by all arms", "patients, order, augmentation, steps, network, heads alone at first"),
     )
-
-
-def notes(asked: Asked, proven: Proven) -> tuple[str, ...]:
-    """What is missing, and which arms are one training under two names."""
-    shared = [
-        f"{arm.name} is the same training as {first.name}, so they share their runs."
-        for number, arm in enumerate(asked.arms)
-        for first in asked.arms[:number]
-        if first.run == arm.run and first.name == next(one.name for one in asked.arms if one.run == arm.run)
-    ]
-    absent = [f"{count_text(len(proven.missing), 'comparison or training', 'comparisons or trainings')} missing."]
-    return (*shared, *(absent if proven.missing else ()), *(f"Missing: {what}" for what in proven.missing))
 
 
 def _without_folders(settings: dict[str, Any]) -> dict[str, Any]:

@@ -49,7 +49,7 @@ def most_different(table: ScoreTable, asked: Asked) -> Shown | None:
     """
     for size in asked.sizes:
         arm, baseline = (
-            _best(table, [arm.name for arm in asked.arms if arm.transfers == transfers], size)
+            _best(table, [arm.name for arm in asked.trained if arm.transfers == transfers], size)
             for transfers in (True, False)
         )
         common = sorted(set(table.seeds(arm, size)) & set(table.seeds(baseline, size)))

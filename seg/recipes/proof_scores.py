@@ -19,7 +19,7 @@ def gather(folder: ProofFolder, asked: Asked) -> ScoreTable:
     """The scores of every finished training that was asked for; patients in the order of their names."""
     finished = {
         (arm.name, size, seed): run
-        for arm in asked.arms
+        for arm in asked.trained
         for size in asked.sizes
         for seed in range(asked.seeds)
         if state_of(run := folder.run(arm, size, seed)) == "finished"
@@ -58,7 +58,7 @@ def missing(table: ScoreTable, asked: Asked) -> tuple[str, ...]:
     """What was asked for and has no scores, in words, with the reason where one is known."""
     return tuple(
         _told(arm, size, seed, asked)
-        for arm in asked.arms
+        for arm in asked.trained
         for size in asked.sizes
         for seed in range(asked.seeds)
         if seed not in table.seeds(arm.name, size)

@@ -50,15 +50,15 @@ def judge_scores(table: ScoreTable, asked: Asked) -> Proven:
             unjudged.append(f"{arm} beside {baseline} with {_labelled(size)}: {error.found}")
     return Proven(
         verdicts=tuple(verdicts),
-        sentences=said(verdicts),
+        sentences=(*said(verdicts), *_twins(asked)),
         labels=_labels(table, asked),
         missing=(*missing(table, asked), *unjudged),
     )
 
 
 def _pairs(asked: Asked) -> list[tuple[str, str, int]]:
-    arms = [arm.name for arm in asked.arms if arm.transfers]
-    baselines = [arm.name for arm in asked.arms if not arm.transfers]
+    arms = [arm.name for arm in asked.trained if arm.transfers]
+    baselines = [arm.name for arm in asked.trained if not arm.transfers]
     return [(arm, baseline, size) for arm in arms for size in asked.sizes for baseline in baselines]
 
 
@@ -67,6 +67,13 @@ def said(verdicts: Sequence[Verdict]) -> tuple[str, ...]:
     ordered = sorted(verdicts, key=lambda one: _GRAVEST[_outcome(one)])
     each = tuple(f"With {_labelled(one.size)}: {sentence(one)}" for one in ordered)
     return (_summary(ordered), *each) if len(each) > 1 else each
+
+
+def _twins(asked: Asked) -> tuple[str, ...]:
+    return tuple(
+        f"{arm.name} ({arm.meaning}) is the same training as {first.name}, so there is nothing to compare."
+        for arm, first in asked.twins
+    )
 
 
 def _outcome(one: Verdict) -> str:

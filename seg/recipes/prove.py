@@ -1,5 +1,6 @@
 """`seg prove`: arms trained side by side on the same draws, and a verdict on whether a transfer helped."""
 
+import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -9,6 +10,7 @@ from rich.console import Console
 
 from seg.atomic import require_writable, write_text
 from seg.errors import ResourceError, SegError, TrainingError
+from seg.lock import NAME as LOCK
 from seg.lock import held
 from seg.proof.scores import ScoreTable
 from seg.recipes.prepare import Checked
@@ -111,6 +113,9 @@ def _locked(folder: ProofFolder) -> Iterator[None]:
             found=error.found.replace("the run", "the proof"), expected="a proof nobody writes to",
             fix="wait for it, or begin another proof: --name NAME", path=folder.folder, code="proof-locked",
         ) from None  # fmt: skip
+    finally:
+        if {path.name for path in folder.folder.iterdir()} <= {LOCK}:
+            shutil.rmtree(folder.folder, ignore_errors=True)
 
 
 def _train(plan: Plan, launcher: str, workers: int, console: Console) -> dict[str, str]:
