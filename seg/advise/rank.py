@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seg.advise.evidence import PLACES, Evidence, Numbers, Place
+from seg.advise.measures.measure import Judge
 from seg.registry import MEASURES
 
 Vote = tuple[str, Place]
@@ -83,10 +84,20 @@ def votes_of(evidence: Evidence, draws: Sequence[Numbers]) -> dict[Vote, NDArray
     for name in MEASURES.names():
         for place in PLACES:
             judge = MEASURES.load(name).MEASURE.judge(evidence, place)
-            values = np.array([np.nan if judge is None else judge(cases) for cases in draws])
+            values = np.full(len(draws), np.nan) if judge is None else _over(draws, judge)
             if np.isfinite(values[0]):
                 found[name, place] = values
     return found
+
+
+def _over(draws: Sequence[Numbers], judge: Judge) -> NDArray[np.float64]:
+    """The value of every draw; of few patients the same ones are drawn again and again, and judged once."""
+    known: dict[tuple[int, ...], float] = {}
+    for cases in draws:
+        key = tuple(sorted(cases.tolist()))
+        if key not in known:
+            known[key] = judge(cases)
+    return np.array([known[tuple(sorted(cases.tolist()))] for cases in draws])
 
 
 def rank_sources(measured: Mapping[str, Values], patients: int) -> Ranking:

@@ -12,6 +12,7 @@ from seg.recipes.scans_place import settings_in_place
 from seg.recipes.source import Origin
 from seg.recipes.together import by_first
 from seg.recipes.trained import read_plan
+from seg.records import Case
 from seg.runs import Run
 
 
@@ -39,12 +40,15 @@ def _checked_source(run: Run, own: Settings, progress: Stage) -> Checked:
             fix=f"put them back to {own.data.root or 'the synthetic abdomen'}; or choose a strategy without source"
             " scans", path=error.path, code=error.code,
         ) from error  # fmt: skip
-    _refuse_other_scans(run, checked)
+    refuse_other_scans(run, checked)
     return checked
 
 
-def _refuse_other_scans(run: Run, checked: Checked) -> None:
-    """Scans of the same names may lie where the source's lay: those of another scanner, or the target's own."""
+def refuse_other_scans(run: Run, checked: Checked) -> None:
+    """Raise DataError for other scans than those of the run.
+
+    Scans of the same names may lie where the source's lay: those of another scanner, or the target's own.
+    """
     then = run.manifest().data.get("case_sha256", {})
     now = {facts.case: facts.voxel_sha256 for facts in checked.report.facts}
     other = sorted(case for case, content in then.items() if now.get(case, content) != content)
@@ -57,19 +61,30 @@ def _refuse_other_scans(run: Run, checked: Checked) -> None:
         )  # fmt: skip
 
 
-def _cases_of(run: Run, plan: Plan, settings: Settings, progress: Stage) -> list[PreparedCase]:
-    own, theirs = settings_in_place(run), read_plan(run)
+def common_plan(run: Run, plan: Plan) -> Plan:
+    """The source's plan on the target's grid; UsageError where one network cannot read both."""
+    theirs = read_plan(run)
     if len(theirs.intensities) != len(plan.intensities):
         raise UsageError(
             found=f"source scans of {len(theirs.intensities)} channels, target scans of {len(plan.intensities)}",
             expected="scans that one network can read", fix="use a strategy that needs no source scans",
             code="source-channels",
         )  # fmt: skip
-    checked = _checked_source(run, own, progress)
     spacing = plan.spacing if plan.unit == theirs.unit == "mm" else theirs.spacing
-    common = replace(theirs, spacing=spacing, size_px=plan.size_px, neighbours=plan.neighbours)
+    return replace(theirs, spacing=spacing, size_px=plan.size_px, neighbours=plan.neighbours)
+
+
+def _cases_of(run: Run, plan: Plan, settings: Settings, progress: Stage) -> list[PreparedCase]:
+    own, common = settings_in_place(run), common_plan(run, plan)
+    checked = _checked_source(run, own, progress)
+    return prepare_source(checked, checked.cases(checked.split.train), own, common, settings, progress)
+
+
+def prepare_source(
+    checked: Checked, cases: Sequence[Case], own: Settings, common: Plan, settings: Settings, progress: Stage
+) -> list[PreparedCase]:
+    """Cases of a source with settings of its own, in the target's cache."""
     listener, prepared = progress("preparing the source"), []
-    cases = checked.cases(checked.split.train)
     for number, case in enumerate(cases):
         folder = cache_folder(settings) / "cases"
         prepared.append(prepare_case(case, checked.data_set, checked.sources, common, own.data, folder))

@@ -36,7 +36,7 @@ def mmd_squared(source: Samples, target: Samples) -> Tensor:
     Source: Gretton et al. 2012, eq. 3; kernels in a convex combination: Long et al. 2015 (DAN), section 3.1, here with
     equal weights (TLlib sums them, so its values are five times as large).
     """
-    kernel = _kernel(torch.cat([source.vectors, target.vectors]))
+    kernel = gaussian_kernel(torch.cat([source.vectors, target.vectors]))
     count = len(source.vectors)
     sources, targets = _of_two_images(source), _of_two_images(target)
     within_source = _mean_over(kernel[:count, :count], sources)
@@ -45,7 +45,8 @@ def mmd_squared(source: Samples, target: Samples) -> Tensor:
     return (within_source + within_target - 2 * across) * (sources.any() & targets.any())
 
 
-def _kernel(vectors: Tensor) -> Tensor:
+def gaussian_kernel(vectors: Tensor) -> Tensor:
+    """(n, n) mean of five Gaussian kernels of the rows, whose widths follow their mean squared distance."""
     distances = squared_distances(vectors)
     pairs = max(1, len(vectors) * (len(vectors) - 1))
     # The scale is a yardstick, not something to learn: its gradient would spread features to make all of them alike.
