@@ -5,13 +5,14 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 VERBS = (
-    "train", "transfer", "pretrain", "predict", "evaluate", "report", "check", "prepare", "phantom", "list",
+    "train", "transfer", "pretrain", "compare", "predict", "evaluate", "report", "check", "prepare", "phantom", "list",
     "completion",
 )  # fmt: skip
 OPTIONS = {
     "train": ("--config", "--show-config", "--dry-run", "--resume", "--runs", "--new"),
     "transfer": ("--from", "--to", "--strategy", "--via", "--config", "--show-config", "--dry-run", "--new"),
     "pretrain": ("--config", "--dry-run", "--new"),
+    "compare": ("--output", "--runs", "--show-names"),
     "predict": ("--output",),
     "evaluate": ("--output",),
     "phantom": ("--output", "--layout", "--labelled", "--unlabelled", "--seed", "--scanner"),
@@ -61,6 +62,8 @@ def _of_verb(verb: str, before: list[str], word: str) -> Iterable[str]:
         return _kinds()
     if verb == "completion":
         return tuple(SCRIPTS)
+    if verb == "compare":
+        return _listed(word, _runs(word.rpartition(",")[2]))
     settings = _words(word) if verb in _TAKES_WORDS else ()
     runs = _runs(word) if verb in _TAKES_RUN and last == verb else ()
     return (*settings, *runs, *(_paths(word) if verb in (*_TAKES_RUN, "evaluate") and "=" not in word else ()))

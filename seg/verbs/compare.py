@@ -34,9 +34,10 @@ def compare(
     ] = False,
     debug: Debug = False,
 ) -> None:
-    """Say whether finished runs differ, on the same test cases: better, worse or no evidence.
+    """Say whether finished runs differ, on the same test cases.
 
-    The first one is the baseline. Trainings of one arm differ in nothing but their seed and are paired in order.
+    The first one is the baseline, and the others are better, worse, or there is no evidence. Trainings of one arm
+    differ in nothing but their seed and are paired in order.
     """
     found = api.compare(arms, output, runs=runs, show_names=show_names)
     for organ in found.organs:
