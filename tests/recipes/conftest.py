@@ -1,12 +1,15 @@
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from rich.console import Console
 
 from seg.config import Settings
 from seg.overrides import resolve
+from seg.recipes.arms import Arm
+from seg.recipes.proof_folder import Asked
 from seg.recipes.train import train
 from seg.runs import Run
 
@@ -56,3 +59,21 @@ def stepwise_words(phantoms: Path, cache: Path) -> tuple[str, ...]:
 def stepwise(stepwise_words: tuple[str, ...], tmp_path: Path) -> Callable[..., Settings]:
     """Such settings with runs in the test's own folder, and with further words."""
     return lambda *words: resolve([*stepwise_words, f"runs.folder={tmp_path / 'runs'}", *words])
+
+
+@pytest.fixture
+def make_asked() -> Callable[..., Asked]:
+    """What a proof was asked, by names of arms; `same` names those that are the same training as another."""
+
+    def made(names: Sequence[str], sizes: tuple[int, ...] = (5,), seeds: int = 3, **more: Any) -> Asked:
+        same = more.pop("same", {})
+        arms = tuple(
+            Arm(name, "none", "none", (name,), name not in ("scratch", "imagenet"), f"{name} in words",
+                same.get(name, name))
+            for name in names
+        )  # fmt: skip
+        settings = {"train": {"steps": 10, "epochs": None}, "evaluate": {"curve": 3, "show_names": False},
+                    "data": {"root": "/scans/abdomen"}, "split": {"file": ""}}  # fmt: skip
+        return Asked(("pancreas",), {"liver": "/runs/liver"}, arms, sizes, seeds, settings, **more)
+
+    return made
