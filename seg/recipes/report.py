@@ -6,6 +6,7 @@ from typing import Any
 
 from seg.config import Settings
 from seg.overrides import config_names, load_organ, to_yaml
+from seg.proof.guarded import guard_of
 from seg.recipes.lineage import ancestors, named, source_curves, source_name
 from seg.recipes.pictures import load_pictures
 from seg.recipes.restored import load_restored
@@ -29,6 +30,7 @@ def report(run: Run) -> Path:
         curve=run.curve_rows(),
         best_step=manifest.results.get("best_step"),
         best_of=manifest.results.get("best_of", ""),
+        guard=guard_of(run),
         pictures=load_pictures(run.folder / "pictures.npz"),
         data_facts=data_rows(manifest.data),
         notes=(*manifest.notes, *decided(manifest)),

@@ -2,6 +2,7 @@
 
 from seg.records import Evaluation, Interval
 from seg.report.attention import organs_of
+from seg.report.guarded import with_verdict
 from seg.report.names import Names
 from seg.report.numbers import HEADLINE, count_text, interval_text, leading_metric, look_of, number_text, range_text
 from seg.report.page import Page
@@ -12,13 +13,16 @@ from seg.report.section import Section
 def headline(page: Page, names: Names) -> Section:
     """What a reader should take away, or that nothing was evaluated yet."""
     evaluation = page.evaluation
+    cards: list[tuple[str, list[dict[str, str | int]]]] = []
     if evaluation is None and page.restoration is not None:
-        return Section("headline", "", {"sentences": [restored_sentence(page.restoration)], "organs": []})
-    if evaluation is None or not evaluation.cases:
-        return Section("headline", "", {"sentences": ["No predictions have been evaluated yet."], "organs": []})
-    sentences = [names.masked(_sentence(page, evaluation, organ)) for organ in organs_of(evaluation)]
-    cards = [(page.organ_title(organ), _cards(evaluation, organ)) for organ in organs_of(evaluation)]
-    return Section("headline", "", {"sentences": sentences, "organs": cards})
+        sentences = [restored_sentence(page.restoration)]
+    elif evaluation is None or not evaluation.cases:
+        sentences = ["No predictions have been evaluated yet."]
+    else:
+        sentences = [_sentence(page, evaluation, organ) for organ in organs_of(evaluation)]
+        cards = [(page.organ_title(organ), _cards(evaluation, organ)) for organ in organs_of(evaluation)]
+    said = [names.masked(sentence) for sentence in with_verdict(page, sentences)]
+    return Section("headline", "", {"sentences": said, "organs": cards})
 
 
 def _sentence(page: Page, evaluation: Evaluation, organ: str) -> str:

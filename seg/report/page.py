@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from seg.proof.guarded import Guarded
 from seg.records import CurveRow, Evaluation, PartRow
 from seg.report.restoration import RestorationOutcome
 
@@ -87,6 +88,8 @@ class Page:
     source_curves: tuple[SourceCurve, ...] = ()
     restoration: RestorationOutcome | None = None
     """Of a pretraining, which has no masks to evaluate."""
+    guard: Guarded | None = None
+    """What was found before a transfer was trained; None where nobody asked."""
     best_of: str = ""
     """Which network the weights of `best_step` are of, such as `teacher` or `student`."""
 

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from markupsafe import Markup
 
 from seg.records import CurveRow, PartRow
+from seg.report.guarded import guard_table
 from seg.report.names import Names
 from seg.report.numbers import count_text, look_of, number_text
 from seg.report.page import Ancestor, Page
@@ -18,9 +19,10 @@ _HASH_LETTERS = 12
 def transferred(page: Page, names: Names) -> Section | None:
     """The chain of models, what became of each part, and this model's validation beside its sources'."""
     moved = any(row.loaded or row.adapted or row.frozen for row in page.parts)
-    if not moved and not page.chain:
+    if not moved and not page.chain and page.guard is None:
         return None
     content = {
+        "guard": guard_table(page, names),
         "sentence": moved_sentence(page.parts) if page.parts else "",
         "chain": [_link(ancestor, page, names) for ancestor in page.chain],
         "parts": [_part(row) for row in page.parts],
