@@ -33,7 +33,8 @@ from seg.overrides import resolve
 from seg.recipes.components import with_knobs
 from seg.recipes.prepare import prepare
 from seg.recipes.train import make_training
-from seg.train.loop import take_step, training_batches
+from seg.train.batches import training_batches
+from seg.train.loop import take_step
 from seg.train.training import Training
 
 _WARM_UP = 2

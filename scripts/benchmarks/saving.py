@@ -25,9 +25,10 @@ from seg.overrides import resolve
 from seg.recipes.prepare import prepare
 from seg.recipes.train import make_training
 from seg.runs import Run
+from seg.train.batches import training_batches
 from seg.train.checkpoint import save_checkpoint
 from seg.train.log import TrainingLog
-from seg.train.loop import take_step, training_batches
+from seg.train.loop import take_step
 from seg.train.room import checkpoint_bytes
 from seg.train.saved import moment
 from seg.train.saver import Saver

@@ -1,6 +1,6 @@
 """Batches of every stream a training needs (labelled, unlabelled, source), step after step."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from seg.config import Augment
@@ -52,14 +52,19 @@ def stream_batches(
     batch_sizes: Mapping[str, int],
     steps: range,
     settings: StreamSettings,
+    given_up: Callable[[], bool] = lambda: False,
 ) -> Iterator[Batches]:
-    """The batches of each step in `steps`; a step's slices and augmentation depend on (seed, step) alone."""
+    """The batches of each step in `steps`; a step's slices and augmentation depend on (seed, step) alone.
+
+    Where a loading process keeps the next one waiting and `given_up` says yes, there is no next one.
+    """
     streams = {
         name: Stream(make_dataset(name, cases[name], settings), size, settings.part)
         for name, size in batch_sizes.items()
     }
     if settings.workers and streams and steps:
-        yield from _by_processes(Work(streams, steps, min(settings.workers, len(steps)), settings.half), settings)
+        work = Work(streams, steps, min(settings.workers, len(steps)), settings.half)
+        yield from _by_processes(work, settings, given_up)
         return
     for step in steps:
         batches = {name: collate(list(map(stream.load, stream.positions(step)))) for name, stream in streams.items()}
@@ -68,9 +73,9 @@ def stream_batches(
         yield _pinned(batches) if settings.pin_memory else batches
 
 
-def _by_processes(work: Work, settings: StreamSettings) -> Iterator[Batches]:
+def _by_processes(work: Work, settings: StreamSettings, given_up: Callable[[], bool]) -> Iterator[Batches]:
     loader = WatchedLoader(work, settings.worker_start, settings.timeout_s)
-    source = Ahead(map(_pinned if settings.pin_memory else _owned, loader), loader.stop)
+    source = Ahead(map(_pinned if settings.pin_memory else _owned, loader), loader.stop, given_up)
     try:
         yield from source
     finally:

@@ -60,6 +60,7 @@ class WatchedLoader:
         self._workers: list[_Worker] = []
         self._slots: dict[int, Slots] = {}
         self._reading: _Worker | None = None
+        self._stopped = False
         processes: list[BaseProcess] = []
         # Before multiprocessing itself ends its children at exit, with a signal that these ignore.
         self._kill = multiprocessing.util.Finalize(self, _kill, (processes,), exitpriority=100)
@@ -131,13 +132,13 @@ class WatchedLoader:
             raise self._died(worker) from None
 
     def _wait(self, worker: _Worker) -> None:
-        """Until the process sent something; raises where one ended, or this one does not get on."""
+        """Until the process sent something; raises where one ended, this one does not get on, or nobody waits."""
         watched = {other.process.sentinel: other for other in self._workers}
         place, waited_s, before = list(worker.place), 0.0, time.monotonic()
         while worker.connection not in (ready := wait([worker.connection, *watched], _LOOK_S)):
             ended = [watched[found] for found in ready if isinstance(found, int)]
-            if ended:
-                raise self._died(ended[0])
+            if ended or self._stopped:
+                raise self._died(ended[0] if ended else worker)
             now = time.monotonic()
             # A program that was stopped for a while and goes on has not waited all that time.
             waited_s, before = waited_s + min(now - before, 2 * _LOOK_S), now
@@ -158,6 +159,7 @@ class WatchedLoader:
 
     def stop(self) -> None:
         """End the processes at once; may be called while another thread waits for a batch."""
+        self._stopped = True
         self._kill()
 
     def close(self) -> None:

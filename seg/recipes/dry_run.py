@@ -7,8 +7,9 @@ from rich.console import Console
 from seg.models.weights import WeightReport
 from seg.recipes.bookkeeping import peak_memory_mb
 from seg.recipes.prepare import Prepared
+from seg.train.batches import training_batches
 from seg.train.log import duration
-from seg.train.loop import take_step, training_batches
+from seg.train.loop import take_step
 from seg.train.training import Training
 from seg.train.validate import MOST_SLICES
 

@@ -1,16 +1,14 @@
 """The training loop, from top to bottom: batch, losses, step, log, validate, save."""
 
-import os
 import time
-from collections.abc import Generator, Iterator
 from contextlib import closing
 
 import torch
 from torch import Tensor
 
-from seg.data.dataset import Batch
-from seg.data.streams import Batches, StreamSettings, stream_batches
+from seg.data.streams import Batches
 from seg.runs import Run
+from seg.train.batches import training_batches
 from seg.train.finite import not_finite, require_finite
 from seg.train.follower import saver_of
 from seg.train.interrupt import Interrupt, Interrupted
@@ -21,7 +19,6 @@ from seg.train.schedule import set_learning_rate
 from seg.train.training import Progress, Training
 from seg.train.validate import validation_dice
 from seg.train.watched_curve import watched_row, watched_steps
-from seg.train.whole_batches import put_together
 from seg.transfer.component import Forward
 
 _LOGGED_EVERY = 10
@@ -38,9 +35,9 @@ def fit(training: Training, run: Run, log: TrainingLog, progress: Progress) -> P
     Raises ResourceError before the first step where the run's disk is too small, and at the end where the last
     checkpoint or the weights cannot be written; in between, a checkpoint that cannot be written is only said.
     """
-    clock = _Clock(progress)
-    loaded = training_batches(training, range(progress.step, training.total_steps))
-    with Interrupt() as interrupt, saver_of(training, run, log, progress) as saver, closing(loaded):
+    clock, interrupt, first = _Clock(progress), Interrupt(), progress.step
+    loaded = training_batches(training, range(first, training.total_steps), lambda: interrupt.requested)
+    with interrupt, saver_of(training, run, log, progress) as saver, closing(loaded):
         if progress.step == 0:
             _watch(training, log, progress)
         for batches in loaded:
@@ -70,6 +67,7 @@ def fit(training: Training, run: Run, log: TrainingLog, progress: Progress) -> P
             if leaving:
                 break
         clock.stop(progress)
+        _save_what_waited(training, saver, interrupt, progress, first)
         saver.finish()
         training.ranks.meet("writing the last weights")
         if exit_code := _exit_code(training, interrupt):
@@ -81,6 +79,15 @@ def fit(training: Training, run: Run, log: TrainingLog, progress: Progress) -> P
 def _exit_code(training: Training, interrupt: Interrupt) -> int:
     """Of the signal that any of the processes got; 0 for none."""
     return training.ranks.largest(interrupt.exit_code or 0)
+
+
+def _save_what_waited(
+    training: Training, saver: Saver, interrupt: Interrupt, progress: Progress, first_step: int
+) -> None:
+    """After a signal that came while a batch was waited for, the last step is not saved yet."""
+    if progress.step > first_step and _exit_code(training, interrupt):
+        require_finite(training.network.state_dict(), progress.step)
+        saver.save(progress)
 
 
 def take_step(training: Training, batches: Batches, step: int) -> dict[str, Tensor]:
@@ -152,45 +159,6 @@ def _say_skipped(training: Training, log: TrainingLog, progress: Progress, batch
             f"Step {progress.step} is skipped: a gradient overflowed in fp16 on {slices}. Nothing moved; the loss is "
             f"scaled by {training.precision.scale:g} from now on."
         )
-
-
-def default_workers(device: torch.device) -> int:
-    """Loading processes: none where the CPU computes the network too, since they would only take its cores."""
-    return 0 if device.type == "cpu" else min(8, len(os.sched_getaffinity(0)))  # gpu-only
-
-
-def training_batches(training: Training, steps: range) -> Generator[Batches, None, None]:
-    """What every one of `steps` learns from: streams that a component makes itself, and those of the loader."""
-    settings = training.settings
-    workers = default_workers(training.device) if settings.data.workers is None else settings.data.workers
-    shared = StreamSettings(
-        plan=training.plan,
-        augment=settings.augment,
-        foreground_fraction=settings.train.foreground_fraction,
-        seed=settings.train.seed,
-        workers=workers,
-        pin_memory=training.device.type == "cuda",
-        part=(training.ranks.number, training.ranks.count),
-        worker_start=settings.data.worker_start,
-        timeout_s=settings.data.timeout_s,
-        # What computes in 16 bits rounds its images first of all.
-        half=training.device.type == "cuda" and training.precision.name != "fp32",
-    )
-    own = _own_batches(training, steps)
-    left = {stream: size for stream, size in training.batch_sizes.items() if stream not in own}
-    for loaded in stream_batches(training.cases, left, steps, shared):
-        whole = put_together(training.ranks, loaded, training.device)
-        yield {**whole, **{stream: next(batches) for stream, batches in own.items()}}
-
-
-def _own_batches(training: Training, steps: range) -> dict[str, Iterator[Batch]]:
-    found: dict[str, Iterator[Batch]] = {}
-    for component in training.components:
-        for stream, size in training.batch_sizes.items():
-            batches = component.batches(stream, steps, size)
-            if batches is not None:
-                found[stream] = batches
-    return found
 
 
 def _log_step(

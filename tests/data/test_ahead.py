@@ -62,3 +62,19 @@ def test_closing_ends_a_source_that_waits() -> None:
     assert next(ahead) == 1
     ahead.close()
     assert not ahead._thread.is_alive()
+
+
+def test_who_gives_up_waits_for_no_value_and_takes_one_that_is_there() -> None:
+    made, stopped = threading.Event(), threading.Event()
+
+    def source() -> Iterator[int]:
+        yield 1
+        made.set()
+        stopped.wait()
+
+    ahead = Ahead(source(), stopped.set, lambda: True)
+    assert made.wait(5)
+    assert list(ahead) == [1]
+    assert list(ahead) == []
+    ahead.close()
+    assert not ahead._thread.is_alive()

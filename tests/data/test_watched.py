@@ -4,6 +4,7 @@ import faulthandler
 import multiprocessing
 import os
 import signal
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -250,3 +251,27 @@ def test_a_process_that_no_signal_ends_does_not_keep_the_program(monkeypatch) ->
     assert worker.process not in multiprocessing.active_children()
     worker.process.kill()
     worker.process.join()
+
+
+def test_who_waits_in_another_thread_for_a_process_that_no_signal_ends_is_let_go(monkeypatch) -> None:
+    monkeypatch.setattr(watched, "_LOOK_S", 0.2)
+    loader = WatchedLoader(_work(_Slices(2, _stopped), workers=1), "auto", 60.0)
+    (worker,) = loader._workers
+    next(loader)
+    with monkeypatch.context() as patched:
+        patched.setattr(BaseProcess, "kill", lambda _: None)
+        ended: list[str] = []
+
+        def wait() -> None:
+            try:
+                next(loader)
+            except ResourceError as error:
+                ended.append(error.code)
+
+        thread = threading.Thread(target=wait)
+        thread.start()
+        loader.stop()
+        thread.join(5)
+        assert ended == ["loader-died"]
+    worker.process.kill()
+    loader.close()

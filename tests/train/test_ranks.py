@@ -2,6 +2,7 @@
 
 import os
 import signal
+import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -17,6 +18,7 @@ from rich.console import Console
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from seg.data.dataset import Item, SliceDataset
 from seg.errors import CheckpointError, DataError, DeviceError, UsageError
 from seg.models.encoders import Parts
 from seg.models.network import SegNetwork
@@ -78,6 +80,14 @@ class _StopAt(Component):
     def after_step(self, network: SegNetwork, step: int) -> None:
         if step + 1 == self._step and together().number == together().count - 1:
             os.kill(os.getpid(), signal.SIGTERM)
+
+
+class _Signalled(Component):
+    """Sends its process a signal a moment after the third step."""
+
+    def after_step(self, network: SegNetwork, step: int) -> None:
+        if step == 2:
+            threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGTERM)).start()
 
 
 @pytest.fixture(scope="module")
@@ -155,6 +165,29 @@ def test_a_signal_to_one_stops_all_and_any_number_of_processes_goes_on(ready, tr
     (going_on, progress), _, _ = side_by_side(3, _train, ready(), tmp_path)
     assert progress.step == STEPS
     assert _furthest(trained[1][0][0][0], going_on) <= 1e-6
+
+
+def _hang(ready: Callable[..., Training], folder: Path) -> tuple[int, list[str], float]:
+    """Train with loading processes, of which that of the last training process hangs; both are sent a signal."""
+    main, load, start = os.getpid(), SliceDataset.__getitem__, time.monotonic()
+
+    def hangs(self: SliceDataset, position: int) -> Item:
+        if position == 4 * 6 - 1 and os.getpid() != main:
+            time.sleep(100)
+        return load(self, position)
+
+    SliceDataset.__getitem__ = hangs  # type: ignore[method-assign]
+    training = ready(_Signalled())
+    data = training.settings.data.model_copy(update={"workers": 1})
+    training.settings = training.settings.model_copy(update={"data": data})
+    _, progress = _train(training, folder)
+    return progress.step, sorted(place.name for place in Run(folder).checkpoints.iterdir()), time.monotonic() - start
+
+
+def test_a_signal_ends_all_where_one_waits_for_a_loading_process_that_hangs(ready, side_by_side, tmp_path):
+    stopped = side_by_side(2, _hang, ready, tmp_path)
+    assert [found[:2] for found in stopped] == [(3, ["step-00000003"])] * 2
+    assert max(took_s for _, _, took_s in stopped) < 10
 
 
 def _restored(ready: Callable[..., Training], folder: Path, blind: int) -> tuple[int, list[str], str]:
