@@ -13,12 +13,13 @@ Importing this costs next to nothing: torch is imported by the verb that needs i
 
 import importlib
 
-# Four verbs have a package of their own name. Python binds a package to this name when it is first imported, which
+# Five verbs have a package of their own name. Python binds a package to this name when it is first imported, which
 # would replace the function; imported here, before the functions, they are bound once and for all.
-for _package in ("evaluate", "report", "train", "transfer"):
+for _package in ("advise", "evaluate", "report", "train", "transfer"):
     importlib.import_module(f"seg.{_package}")
 
 from seg.api import (  # noqa: E402
+    advise,
     check,
     compare,
     evaluate,
@@ -37,6 +38,7 @@ from seg.errors import SegError  # noqa: E402
 
 __all__ = [
     "SegError",
+    "advise",
     "check",
     "compare",
     "evaluate",

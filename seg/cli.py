@@ -11,6 +11,7 @@ from seg.app import app
 from seg.console import end_now, one_voice, print_error, told_elsewhere
 from seg.errors import SegError
 from seg.verbs import (
+    advise,
     check,
     compare,
     completion,
@@ -30,6 +31,7 @@ VERBS = (
     train,
     pretrain,
     transfer,
+    advise,
     prove,
     compare,
     predict,

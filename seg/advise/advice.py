@@ -93,8 +93,8 @@ class Advice:
     """What the advice does not know."""
     gains: tuple[SourceGain, ...] = ()
     """What finished proofs found sources to be worth for this target."""
-    agreement: Agreement | None = None
-    """How well the order of this advice agrees with them; None without enough of them."""
+    agreements: tuple[Agreement, ...] = ()
+    """How well the order of this advice agrees with them, for each proof with enough of these sources."""
     schema: int = 1
 
     @property
@@ -115,8 +115,8 @@ def advice_from_json(text: str) -> Advice:
         "sources": tuple(_source(one) for one in raw["sources"]),
         "left_out": tuple((name, why) for name, why in raw["left_out"]),
         "map": None if raw["map"] is None else DistanceMap.from_raw(raw["map"]),
-        "gains": tuple(SourceGain(**one) for one in raw["gains"]),
-        "agreement": None if raw["agreement"] is None else Agreement(**raw["agreement"]),
+        "gains": tuple(SourceGain(**_with_tuples(one)) for one in raw["gains"]),
+        "agreements": tuple(Agreement(**one) for one in raw["agreements"]),
     }
     return Advice(**{**_with_tuples(raw), **own})
 

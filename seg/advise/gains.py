@@ -23,15 +23,18 @@ class SourceGain:
     source: str
     """Its name in the advice."""
     gain: float
-    """Dice over training from nothing, 0 to 1, at the end of the training."""
+    """Dice, 0 to 1, at the end of the training beside the proof's best arm without transfer, mean over its arms."""
+    arms: tuple[str, ...]
+    """Of the proof, that started from it."""
     proof: str
-    """Name of the proof."""
+    """Name of the proof and number of labelled patients."""
 
 
 @dataclass(frozen=True)
 class Agreement:
-    """Rank correlation between an advice and the gains."""
+    """Rank correlation between an advice and the gains of one proof."""
 
+    proof: str
     correlation: float
     """Spearman's, -1 to 1."""
     sources: int
@@ -43,12 +46,12 @@ class Agreement:
         """The number and what it rests on."""
         how = "all orders" if self.exact else "Student's t"
         return (
-            f"Over {self.sources} sources the order of this advice and the gains that proofs found correlate with "
+            f"Over the {self.sources} sources of {self.proof} what this advice says and what was gained correlate with "
             f"{self.correlation:.2f} (Spearman; p = {self.p:.3g}, one-sided, {how})."
         )
 
 
-def agreement(said: Sequence[float], gained: Sequence[float]) -> Agreement | None:
+def agreement(proof: str, said: Sequence[float], gained: Sequence[float]) -> Agreement | None:
     """How well what was said of sources (higher is better) orders what they gained; None where that says nothing.
 
     Fewer than three sources, or values that are all alike, say nothing.
@@ -62,10 +65,10 @@ def agreement(said: Sequence[float], gained: Sequence[float]) -> Agreement | Non
     if len(said) <= _MOST_PERMUTED:
         orders = np.array(list(itertools.permutations(second)))
         reached = orders @ first / math.sqrt(float(first @ first) * float(second @ second))
-        return Agreement(found, len(said), float((reached >= found - _ROUNDING).mean()), exact=True)
+        return Agreement(proof, found, len(said), float((reached >= found - _ROUNDING).mean()), exact=True)
     free = len(said) - 2
     statistic = math.copysign(math.inf, found) if abs(found) == 1 else found * math.sqrt(free / (1 - found**2))
-    return Agreement(found, len(said), float(t.sf(statistic, free)), exact=False)
+    return Agreement(proof, found, len(said), float(t.sf(statistic, free)), exact=False)
 
 
 def _correlation(first: NDArray[np.float64], second: NDArray[np.float64]) -> float:

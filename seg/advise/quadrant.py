@@ -37,7 +37,7 @@ def choose_quadrant(
     settings = settings or QuadrantSettings()
     small = labelled_slices < settings.small_below
     similar = None if distance is None else distance < settings.similar_below
-    strategy, words, doing = _TODO[small, similar or False]
+    strategy, words, doing = TEXTBOOK[small, similar or False]
     reasons = (_size(labelled_slices, small, settings), _likeness(distance, similar, settings), doing)
     sure = distance is not None and not (interval and interval[0] < settings.similar_below <= interval[1])
     doubt = "" if sure or distance is None or interval is None else (
@@ -46,7 +46,7 @@ def choose_quadrant(
     return Quadrant(small, similar, strategy, words, " ".join(reasons) + doubt, sure)
 
 
-_TODO: dict[tuple[bool, bool], tuple[tuple[str, ...], tuple[str, ...], str]] = {
+TEXTBOOK: dict[tuple[bool, bool], tuple[tuple[str, ...], tuple[str, ...], str]] = {
     (False, False): (("finetune",), (), "So everything learns, from the source's weights."),
     (False, True): (
         ("freeze",),

@@ -5,11 +5,12 @@ Settings are given as a mapping of Python values, nested or dotted, or as the wo
 """
 
 from seg.api.learning import pretrain, settings, train, transfer
-from seg.api.proving import compare, prove
+from seg.api.proving import advise, compare, prove
 from seg.api.using import check, evaluate, listing, phantom, predict, prepare, report
 from seg.recipes.given import transfer_settings, transfer_words
 
 __all__ = [
+    "advise",
     "check",
     "compare",
     "evaluate",

@@ -5,11 +5,37 @@ from os import fspath
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from seg.recipes.given import AnyPath, Given, words_of
+from seg.atomic import require_writable
+from seg.recipes.given import AnyPath, Given, resolved_settings, words_of
 
 if TYPE_CHECKING:
+    from seg.recipes.advised_page import Advised
     from seg.recipes.comparison import Comparison
     from seg.recipes.prove import Outcome
+
+
+def advise(
+    target: str | Sequence[str],
+    source: str | Sequence[str] = (),
+    given: Given = (),
+    *,
+    config: Sequence[AnyPath] = (),
+) -> "Advised":
+    """Say what to transfer to `target`, and how, before anything is trained; the runs folder keeps JSON and a page.
+
+        advised = seg.advise("pancreas", given={"data.root": "scans"})
+        print(advised.advice.sentences[0], advised.advice.command, advised.page)
+
+    Sources are what `transfer` takes; without any all finished runs, `model.weights` and `none` are looked at. Only the
+    target's labelled training patients are. Raises a SegError child where its scans, or none of the sources, can be.
+    """
+    resolved = resolved_settings(words_of(target, given), config, on_this_machine=True)
+    require_writable(Path(resolved.runs.folder))
+    from seg.recipes import advise as recipe
+    from seg.recipes.advised_page import Advised, write_advice
+
+    found = recipe.advise(resolved, _listed(source) if source else ())
+    return Advised(found, write_advice(found, resolved))
 
 
 def prove(

@@ -14,6 +14,7 @@ from seg.advise.strategy import Start, choose_strategy
 from seg.config import Settings
 from seg.errors import SegError
 from seg.recipes.advised_command import transfer_command
+from seg.recipes.advised_gains import with_gains
 from seg.recipes.advised_looks import Looked, Target, look, refuse_nothing_looked_at
 from seg.recipes.advised_map import map_of, way_to
 from seg.recipes.advised_record import advised_source
@@ -106,7 +107,8 @@ def _advice(looked: Sequence[Looked], left_out: Sequence[LeftOut], target: Targe
         map=plane,
         doubts=(),
     )
-    return replace(advice, sentences=sentences_of(advice, ranking), doubts=doubts_of(advice))
+    advice = replace(advice, sentences=sentences_of(advice, ranking), doubts=doubts_of(advice))
+    return with_gains(advice, {one.candidate.name: one.candidate.origin.place for one in ordered}, settings)
 
 
 def _start(best: Looked, target: Target, unlabelled: int) -> Start:

@@ -103,7 +103,7 @@ def draws_of(seen: Seen, settings: Settings) -> tuple[Numbers, ...]:
 def _own_scans(origin: Origin, settings: Settings, target: Target) -> tuple[SourceSample | None, str]:
     """A few of the scans that a source learned from, or why they cannot be looked at."""
     if origin.run is None:
-        return None, "weights come without scans"
+        return None, "it comes without scans" if origin.file or origin.word != "none" else "it starts from nothing"
     if not origin.organs:
         return None, "it learned without labels"
     plan = replace(target.prepared.plan, neighbours=settings.prepare.neighbours)
