@@ -179,7 +179,9 @@ class Train(Section):
     channels_last: bool = True
     """Memory layout; faster for convolutions."""
     compile: bool = False
-    """torch.compile the network."""
+    """torch.compile the network, and the teacher where one teaches.
+
+    Another look of `uncertainty` at the slices goes through parts of the teacher, which are not."""
     ema: bool = True
     """Keep slowly moving averages of the weights and use them for predictions."""
     ema_half_life: Fraction = 0.02

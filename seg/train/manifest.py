@@ -87,8 +87,11 @@ def _other_format(place: Path, manifest: Content) -> CheckpointError:
 
 
 def _without_best(manifest: Content) -> Content:
-    """Format 1 knew no best weights: they lay in the run alone, where they still are."""
-    return {**manifest, "schema": 2, "seg": "0.1"}
+    """Format 1 knew no best weights: they lay in the run alone, where they still are.
+
+    It did not say who wrote it; no other version ever did.
+    """
+    return {**manifest, "schema": 2, "seg": "0.1.0"}
 
 
 MIGRATIONS: dict[int, Callable[[Content], Content]] = {1: _without_best}

@@ -15,6 +15,7 @@ from seg.models.ema import Ema, decay_from_half_life, half_life_of
 from seg.models.network import SegNetwork
 from seg.models.norms import KeptStatistics
 from seg.models.weights import WeightReport
+from seg.train.compiled import compile_network
 from seg.train.precision import Precision
 from seg.train.ranks import Ranks, together
 from seg.train.schedule import make_optimizer
@@ -86,6 +87,9 @@ class Training:
         # The last component that learns from averages decides, else the settings.
         self.averaging = wishes[-1] if wishes else (Averaging(train.ema_half_life) if train.ema else None)
         self.ema = None if self.averaging is None else Ema(self.network, 0.0)
+        if train.compile and self.teacher is not None:
+            # A copy of a compiled network is not compiled.
+            compile_network(self.teacher)
         self.statistics = KeptStatistics(self.network)
         self.set_length(self.total_steps)
 

@@ -11,6 +11,8 @@ from seg.errors import UsageError
 from seg.models.ema import Ema
 from seg.models.encoders import Parts
 from seg.models.network import SegNetwork
+from seg.recipes import train as recipe
+from seg.train import training
 from seg.train.compiled import compile_network
 
 
@@ -40,11 +42,13 @@ def _network() -> SegNetwork:
 
 
 def _three_steps(*, compiled: bool = False, layout: torch.memory_format = torch.contiguous_format) -> dict[str, Tensor]:
-    """The weights after three fp32 steps, and their averages."""
+    """The weights after three fp32 steps, their averages, and what the averaged network says then."""
     network = _network().to(memory_format=layout)
     if compiled:
         compile_network(network)
     averages = Ema(network, 0.5)
+    if compiled:
+        compile_network(averages.module)
     optimizer = torch.optim.AdamW(network.parameters(), lr=1e-2, fused=True)
     random = torch.Generator().manual_seed(1)
     for _ in range(3):
@@ -54,7 +58,9 @@ def _three_steps(*, compiled: bool = False, layout: torch.memory_format = torch.
         optimizer.zero_grad(set_to_none=True)
         averages.update(network)
     averaged = {f"averaged {name}": tensor for name, tensor in averages.module.state_dict().items()}
-    return {**network.state_dict(), **averaged}
+    with torch.no_grad():
+        said = averages.module(torch.rand(2, 3, 32, 32, generator=random).contiguous(memory_format=layout)).masks
+    return {**network.state_dict(), **averaged, "said": said}
 
 
 def _apart(one: dict[str, Tensor], other: dict[str, Tensor]) -> float:
@@ -82,6 +88,17 @@ def test_a_compiled_network_gives_the_same_weights(plain, monkeypatch) -> None:
     monkeypatch.setattr(inductor, "compile_threads", 1)
     monkeypatch.setattr(inductor.cpp, "vec_isa_ok", True)
     assert _apart(plain, _three_steps(compiled=True, layout=torch.channels_last)) < 1e-5
+
+
+def test_the_teacher_is_compiled_too_and_averages_that_teach_nobody_are_not(make, monkeypatch) -> None:
+    compiled: list[nn.Module] = []
+    for module in (training, recipe):
+        monkeypatch.setattr(module, "compile_network", compiled.append)
+    words = ("train.compile=true", "data.labelled=3", "train.batch_size=2")
+    taught = make(*words, "strategy=mean_teacher")
+    assert compiled == [taught.network, taught.teacher]
+    alone = make(*words)
+    assert compiled[2:] == [alone.network]
 
 
 def test_a_machine_without_a_compiler_is_told_before_the_training(monkeypatch) -> None:

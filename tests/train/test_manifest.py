@@ -37,6 +37,8 @@ def test_a_checkpoint_of_the_first_format_is_gone_on_with(tmp_path: Path) -> Non
     assert found is not None
     assert (found.step, found.state) == (7, {"progress": {"step": 7}})
     assert torch.equal(found.tensors["network"]["w"], torch.full((8,), 7.0))
+    # A name that `pip install` finds.
+    assert verified_manifest(tmp_path / "step-00000007")["seg"] == "0.1.0"
 
 
 def test_a_damaged_one_of_the_first_format_is_noticed(tmp_path: Path) -> None:
