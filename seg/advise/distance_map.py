@@ -114,18 +114,21 @@ def make_map(
     )
 
 
-def on_the_way(found: DistanceMap, start: str) -> str | None:
-    """The data set that lies nearer to both start and target than they lie to each other; the shortest longer hop wins.
-
-    It must show one organ alone, which neither start nor target shows: that is what can be trained on the way.
-    """
-    target = found.names[-1]
-    apart = found.between(start, target)
+def could_be_on_the_way(found: DistanceMap, start: str) -> tuple[str, ...]:
+    """Data sets of one organ alone, which neither start nor target shows: that is what can be trained on the way."""
     taken = {*found.organs[found.names.index(start)], *found.organs[-1]}
-    longer = {
-        name: max(found.between(start, name), found.between(name, target))
+    return tuple(
+        name
         for name, organs in zip(found.names[:-1], found.organs[:-1], strict=True)
-        if name != start and len(organs) == 1 and not taken & set(organs)
+        if len(organs) == 1 and not taken & set(organs)
+    )
+
+
+def on_the_way(found: DistanceMap, start: str) -> str | None:
+    """Of these the one nearer to both start and target than they are to each other; the shortest longer hop wins."""
+    target = found.names[-1]
+    longer = {
+        name: max(found.between(start, name), found.between(name, target)) for name in could_be_on_the_way(found, start)
     }
-    nearer = {name: hop for name, hop in longer.items() if hop < apart}
+    nearer = {name: hop for name, hop in longer.items() if hop < found.between(start, target)}
     return min(nearer, key=lambda name: (nearer[name], name)) if nearer else None

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from seg.advise.distance_map import DistanceMap, make_map, on_the_way
+from seg.advise.distance_map import DistanceMap, could_be_on_the_way, make_map, on_the_way
 from seg.advise.strategy import Choice
 from seg.config import Settings
 from seg.recipes.advised_command import transfer_command
@@ -72,10 +72,8 @@ def way_to(
     target = found.names[-1]
     apart = found.between(start, target)
     if middle is None:
-        others = [other for other in found.names[:-1] if other != start]
-        seen = f"no data set of another organ lies nearer to both ({', '.join(others)})" if others else (
-            "no source of another organ has scans to compare"
-        )  # fmt: skip
+        others = ", ".join(could_be_on_the_way(found, start))
+        seen = f"{others}: not nearer to both" if others else "no source of a single other organ has scans to compare"
         return WayAdvice((), f"No organ is advised on the way from {start} to {target}, {apart:.2f} apart: {seen}.", "")
     (organ,) = found.organs[found.names.index(middle)]
     hops = f"{found.between(start, middle):.2f} from {start}, {found.between(middle, target):.2f} from {target}"

@@ -16,10 +16,10 @@ from seg.report.advised.page import (
     AdvicePage,
     MapChart,
     MapPoint,
-    MeasureColumn,
     QuadrantChart,
     QuadrantPoint,
     RankRow,
+    SourceValues,
 )
 from seg.report.numbers import count_text
 from seg.runs import versions
@@ -88,16 +88,16 @@ def _rank_row(one: AdvisedSource) -> RankRow:
     )
 
 
-def _measures(advice: Advice) -> tuple[MeasureColumn, ...]:
-    columns = []
+def _measures(advice: Advice) -> tuple[SourceValues, ...]:
+    measures = []
     for name in MEASURES.names():
         info = MEASURES.load(name).MEASURE
         for place in PLACES:
             found = [one.value(name, place) for one in advice.sources]
             if any(found):
                 values = tuple(None if one is None else (one.value, one.interval) for one in found)
-                columns.append(MeasureColumn(info.title, _PLACES[place], info.better, values))
-    return tuple(columns)
+                measures.append(SourceValues(info.title, _PLACES[place], info.better, values))
+    return tuple(measures)
 
 
 def _definition(name: str) -> tuple[str, str]:

@@ -6,7 +6,6 @@ from pathlib import Path
 
 from seg.config import Settings
 from seg.errors import SegError
-from seg.recipes.lineage import named
 from seg.recipes.prepare import Checked
 from seg.recipes.source import Origin, find_origin
 from seg.runs import PROBE, Run, list_runs
@@ -64,16 +63,18 @@ def _is_source(run: Run) -> bool:
 def _with_names(origins: Sequence[Origin], *, asked: bool) -> list[Candidate]:
     found: list[Candidate] = []
     for origin in origins:
-        own = origin.run.folder.absolute().name if _means_run(origin) and origin.run else named(origin.word)
+        own = _own_name(origin)
         taken = {one.name for one in found}
         names = (own if number == 1 else f"{own} ({number})" for number in range(1, len(origins) + 1))
         found.append(Candidate(next(name for name in names if name not in taken), origin, asked))
     return found
 
 
-def _means_run(origin: Origin) -> bool:
-    """Whether a run itself is meant, not another file of its folder."""
-    return origin.run is not None and origin.file == origin.run.model
+def _own_name(origin: Origin) -> str:
+    """That of a run where its model is meant, of a file without its ending, or the word."""
+    if origin.run is not None and origin.file == origin.run.model:
+        return origin.run.folder.absolute().name
+    return origin.word if origin.file is None else origin.file.stem
 
 
 def mistrusted(candidate: Candidate, checked: Checked) -> str:

@@ -38,7 +38,7 @@ def _doubts(advice: Advice) -> Iterator[str]:
         alike = [one.name for one in advice.sources[1:] if one.rank_interval[0] <= best.rank_interval[1]]
         yield (
             f"{best.name} cannot be told from {', '.join(alike or [advice.sources[1].name])} by these patients; "
-            "`seg prove` finds out by training."
+            "seg prove finds out by training."
         )
     if advice.patients < _FEW_PATIENTS:
         patients = count_text(advice.patients, "labelled patient")

@@ -2,17 +2,18 @@
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
-from seg.report.advised.page import MapChart, QuadrantChart
+from seg.report.advised.page import MapChart, MapPoint, QuadrantChart
 from seg.report.drawing import FAINT, INK, LINE, PX, SERIES, plot_style, short, svg_text
 
 _FARTHEST = 2.0
 """The largest proxy A-distance."""
-_ROOM = 0.35
-"""Empty border of the map, as a share of its width."""
+_MAP_PX = 560
+_ROOM_BESIDE, _ROOM_ABOVE = 0.4, 0.2
+"""Empty borders of the map for names, as shares of the largest distance along an axis."""
+_SMALLEST_SPAN = 1e-3
 
 
 def quadrant_svg(chart: QuadrantChart) -> str:
@@ -27,6 +28,9 @@ def quadrant_svg(chart: QuadrantChart) -> str:
         axes.set_yscale("log")
         axes.set_xlim(-0.04, _FARTHEST + 0.04)
         axes.set_ylim(low, high)
+        decades = range(math.ceil(math.log10(low)), math.floor(math.log10(high)) + 1)
+        axes.set_yticks([10.0**power for power in decades], [f"{10**power:,}" for power in decades])
+        axes.minorticks_off()
         _cases(axes, chart, low, high)
         for number, (point, distance) in enumerate(known):
             height = chart.slices * _spread(number, len(known), chart, low, high)
@@ -82,7 +86,8 @@ def map_svg(chart: MapChart) -> str:
     from matplotlib.figure import Figure
 
     with plot_style("map"):
-        figure = Figure(figsize=(520 * PX, 400 * PX), layout="constrained")
+        window = _window(chart.points)
+        figure = Figure(figsize=(_MAP_PX * PX, _MAP_PX * window.height / window.width * PX), layout="constrained")
         axes = figure.add_subplot()
         target = next(point for point in chart.points if point.target)
         for number, point in enumerate(chart.points):
@@ -90,43 +95,51 @@ def map_svg(chart: MapChart) -> str:
             if not point.target:
                 axes.plot([point.x, target.x], [point.y, target.y], "-", color=LINE, linewidth=1.2, zorder=1)
             axes.plot([point.x], [point.y], "D" if point.target else "o", color=colour, markersize=8, markeredgewidth=0)
-        _name_points(axes, chart)
-        _frame(axes, [point.x for point in chart.points], [point.y for point in chart.points])
+            above = _named_above(point, chart.points, 0.1 * window.width)
+            axes.annotate(
+                short(point.name, 40), (point.x, point.y), (0, 9 if above else -10), textcoords="offset points",
+                ha="center", va="bottom" if above else "top", fontsize=10,
+            )  # fmt: skip
+        _frame(axes, window)
         return svg_text(figure)
 
 
-def _name_points(axes: Any, chart: MapChart) -> None:
-    """Above its point, or below where another point lies above."""
-    span = max(_extent([point.x for point in chart.points]), _extent([point.y for point in chart.points]), 1e-9)
-    for point in chart.points:
-        near = [other for other in chart.points if other is not point and abs(other.x - point.x) < 0.4 * span]
-        above = any(0 <= other.y - point.y < 0.15 * span and other.name > point.name for other in near) or any(
-            0 < other.y - point.y < 0.15 * span for other in near
-        )
-        axes.annotate(
-            short(point.name, 40), (point.x, point.y), (0, -11 if above else 9), textcoords="offset points",
-            ha="center", va="top" if above else "bottom", fontsize=10,
-        )  # fmt: skip
+@dataclass(frozen=True)
+class _Window:
+    left: float
+    low: float
+    width: float
+    height: float
 
 
-def _frame(axes: Any, xs: Sequence[float], ys: Sequence[float]) -> None:
-    """One scale for both axes, which have no meaning of their own, and a bar that says it."""
-    span = max(_extent(xs), _extent(ys), 1e-3)
-    half = span * (0.5 + _ROOM)
-    x, y = (max(xs) + min(xs)) / 2, (max(ys) + min(ys)) / 2
-    axes.set_xlim(x - half * 1.3, x + half * 1.3)
-    axes.set_ylim(y - half, y + half)
+def _window(points: Sequence[MapPoint]) -> _Window:
+    """All points with room for their names; one scale for both axes."""
+    xs, ys = [point.x for point in points], [point.y for point in points]
+    span = max(max(xs) - min(xs), max(ys) - min(ys), _SMALLEST_SPAN)
+    width = max(xs) - min(xs) + 2 * _ROOM_BESIDE * span
+    height = max(ys) - min(ys) + 2 * _ROOM_ABOVE * span
+    return _Window((max(xs) + min(xs) - width) / 2, (max(ys) + min(ys) - height) / 2, width, height)
+
+
+def _named_above(point: MapPoint, points: Sequence[MapPoint], near: float) -> bool:
+    """The upper of two neighbours has its name above; a lone point has it on the side away from the others."""
+    others = [other for other in points if other is not point]
+    close = [other for other in others if abs(other.x - point.x) < 2 * near and abs(other.y - point.y) < near]
+    beside = close or others
+    return point.y >= sum(other.y for other in beside) / max(1, len(beside))
+
+
+def _frame(axes: Any, window: _Window) -> None:
+    """No axes, since they mean nothing, but a bar that says the scale."""
+    axes.set_xlim(window.left, window.left + window.width)
+    axes.set_ylim(window.low, window.low + window.height)
     axes.set_aspect("equal")
     axes.set_xticks([])
     axes.set_yticks([])
     for side in ("left", "bottom"):
         axes.spines[side].set_visible(False)
-    length = 10 ** math.floor(math.log10(span))
-    left, low = x - half * 1.25, y - half * 0.96
+    length = 10 ** math.floor(math.log10(window.width / 2))
+    left, low = window.left + 0.02 * window.width, window.low + 0.03 * window.height
     axes.plot([left, left + length], [low, low], "-", color=FAINT, linewidth=2)
     axes.annotate(f"{length:g}", (left + length / 2, low), (0, 4), textcoords="offset points", ha="center",
                   va="bottom", fontsize=9, color=FAINT)  # fmt: skip
-
-
-def _extent(values: Sequence[float]) -> float:
-    return float(np.ptp(np.asarray(values)))

@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from pathlib import Path
 
+from markupsafe import Markup
+
 from seg.atomic import write_text
 from seg.report.advised.charts import map_svg, quadrant_svg
 from seg.report.advised.page import AdvicePage
@@ -37,21 +39,21 @@ def quadrant(page: AdvicePage) -> Section:
     chart = page.quadrant
     unknown = [point.name for point in chart.points if point.distance is None]
     return Section(
-        "quadrant", "How much should learn", {"chart": chart, "svg": quadrant_svg(chart), "unknown": unknown}
+        "quadrant", "How much should learn", {"chart": chart, "svg": Markup(quadrant_svg(chart)), "unknown": unknown}
     )
 
 
 def distances(page: AdvicePage) -> Section:
     """The map of the data sets, and the organ on the way."""
     chart = page.map
-    svg = None if chart is None else map_svg(chart)
+    svg = None if chart is None else Markup(map_svg(chart))
     return Section("distances", "How far the data sets lie apart", {"chart": chart, "svg": svg, "page": page})
 
 
 def measures(page: AdvicePage) -> Section:
     """Every measure of every source."""
     names = [row.name for row in page.ranking]
-    content = {"columns": page.measures, "rows": measure_cells(names, page.measures), "definitions": page.definitions}
+    content = {"names": names, "rows": measure_cells(page.measures), "definitions": page.definitions}
     return Section("measures", "What was measured", content)
 
 

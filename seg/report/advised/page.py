@@ -23,8 +23,8 @@ class RankRow:
 
 
 @dataclass(frozen=True)
-class MeasureColumn:
-    """One measure at one place."""
+class SourceValues:
+    """One measure at one place, of all sources."""
 
     title: str
     place: str
@@ -93,7 +93,7 @@ class AdvicePage:
     path_why: str
     path_command: str
     ranking: tuple[RankRow, ...]
-    measures: tuple[MeasureColumn, ...]
+    measures: tuple[SourceValues, ...]
     definitions: tuple[tuple[str, str], ...]
     """Title of each measure and what it looks at."""
     quadrant: QuadrantChart

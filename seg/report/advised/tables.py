@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from seg.report.advised.page import AdvicePage, MeasureColumn
+from seg.report.advised.page import AdvicePage, SourceValues
 from seg.report.numbers import MINUS
 
 
@@ -14,33 +14,33 @@ class MeasureCell:
     text: str
     """Empty where it could not be taken."""
     interval: str
-    sort: str
     best: bool
     """Whether no other source has a better one."""
 
 
 @dataclass(frozen=True)
 class MeasureRow:
-    """The values of one source."""
+    """One measure at one place, with the values of all sources in the order of the ranking."""
 
-    name: str
+    title: str
+    place: str
+    better: str
     cells: tuple[MeasureCell, ...]
 
 
-def measure_cells(names: Sequence[str], columns: Sequence[MeasureColumn]) -> tuple[MeasureRow, ...]:
-    """One row per source."""
-    cells = [_cells(column) for column in columns]
-    return tuple(MeasureRow(name, tuple(column[number] for column in cells)) for number, name in enumerate(names))
+def measure_cells(measures: Sequence[SourceValues]) -> tuple[MeasureRow, ...]:
+    """One row per measure and place."""
+    return tuple(MeasureRow(one.title, one.place, one.better, tuple(_cells(one))) for one in measures)
 
 
-def _cells(column: MeasureColumn) -> list[MeasureCell]:
-    known = [found[0] for found in column.values if found is not None]
-    best = (max if column.better == "higher" else min)(known, default=None)
+def _cells(measured: SourceValues) -> list[MeasureCell]:
+    known = [found[0] for found in measured.values if found is not None]
+    best = (max if measured.better == "higher" else min)(known) if len(known) > 1 else None
     return [
-        MeasureCell("", "", "", best=False)
+        MeasureCell("", "", best=False)
         if found is None
-        else MeasureCell(number(found[0]), _interval(found[1]), f"{found[0]:.9g}", best=found[0] == best)
-        for found in column.values
+        else MeasureCell(number(found[0]), _interval(found[1]), best=found[0] == best)
+        for found in measured.values
     ]
 
 
@@ -70,8 +70,8 @@ def measure_rows(page: AdvicePage) -> tuple[tuple[str, ...], ...]:
     names = [row.name for row in page.ranking]
     heading = ("measure", "taken on", "better", *names)
     rows = (
-        (column.title, column.place, column.better, *(_with_interval(cell) for cell in _cells(column)))
-        for column in page.measures
+        (row.title, row.place, row.better, *(_with_interval(cell) for cell in row.cells))
+        for row in measure_cells(page.measures)
     )
     # Not every console has the typographic minus.
     return (heading, *(tuple(text.replace(MINUS, "-") for text in row) for row in rows))
