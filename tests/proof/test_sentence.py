@@ -1,7 +1,8 @@
 import pytest
 
+from seg.proof.labels import LabelEfficiency
 from seg.proof.power import Needed
-from seg.proof.sentence import sentence
+from seg.proof.sentence import compared_sentence, labels_sentence, sentence
 from seg.proof.verdict import Judged, Verdict, overall
 
 
@@ -87,3 +88,64 @@ def test_why_a_difference_that_looks_clear_is_no_evidence_is_said(row, part):
 def test_a_wish_that_no_experiment_can_meet_is_said():
     found = sentence(_verdict(NOT_END, needed=Needed(0.01, None, 30)))
     assert "not even 1,000 patients and 30 trainings of each would be enough" in found
+
+
+@pytest.mark.parametrize(
+    ("row", "needed", "expected"),
+    [
+        (
+            _row("final", 0.031, 0.012, 0.05, "helped"),
+            None,
+            f"finetune is better: {ON} was 3.1 Dice points better (95 % interval 1.2 to 5.0).",
+        ),
+        (
+            _row("final", -0.031, -0.05, -0.012, "hurt", seeds=1),
+            None,
+            "finetune is worse: compared with scratch, on 20 patients and one training of each, it was 3.1 Dice points "
+            "worse (95 % interval 1.2 to 5.0); of other trainings this says nothing.",
+        ),
+        (
+            _row("final", 0.008, -0.015, 0.031),
+            Needed(0.01, 140, 3),
+            f"There is no evidence that finetune is better or worse: {ON} was 0.8 Dice points better (95 % interval "
+            "-1.5 to 3.1); to find a true difference of 1.0 in 9 of 10 such experiments, about 140 patients and 3 "
+            "trainings of each would be needed.",
+        ),
+    ],
+)
+def test_finished_models_are_better_worse_or_neither(row, needed, expected):
+    assert compared_sentence(_verdict(row, needed=needed)) == expected
+
+
+@pytest.mark.parametrize(
+    ("found", "expected"),
+    [
+        (
+            LabelEfficiency(0.612, 2.6, 10.0, 3.846, "", 1.2, 5.0),
+            "finetune needs 2.6 labelled patients for the Dice of 0.612 that scratch has with 10: 3.8 times fewer (95 "
+            "% interval of the ratio 1.2 to 5.0).",
+        ),
+        (
+            LabelEfficiency(0.612, 2.0, 10.0, 5.0, "at least", 4.0, 5.0),
+            "finetune needs 2 labelled patients, the fewest that were tried, for the Dice of 0.612 that scratch has "
+            "with 10: at least 5.0 times fewer (95 % interval of the ratio 4.0 to 5.0).",
+        ),
+        (
+            LabelEfficiency(0.612, 1.0, 1.0, 1.0, "", 0.5, 1.0),
+            "finetune needs 1 labelled patient for the Dice of 0.612 that scratch has with 1: as many (95 % interval "
+            "of the ratio 0.5 to 1.0).",
+        ),
+        (
+            LabelEfficiency(0.612, 10.0, 5.0, 0.5, "", 0.0, 1.0),
+            "finetune needs 10 labelled patients for the Dice of 0.612 that scratch has with 5: 2.0 times more (95 % "
+            "interval of the ratio 0.0 to 1.0).",
+        ),
+        (
+            LabelEfficiency(0.612, None, 10.0, 0.0, "below 1", 0.0, 0.9),
+            "finetune does not reach the Dice of 0.612 that scratch has with 10, with any number of labelled patients "
+            "that was tried.",
+        ),
+    ],
+)
+def test_labels_that_an_arm_saves_are_one_sentence(found, expected):
+    assert labels_sentence("finetune", "scratch", found) == expected
