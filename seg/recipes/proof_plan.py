@@ -5,6 +5,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from seg.config import Settings
 from seg.errors import UsageError
 from seg.processes import several
 from seg.recipes.arms import asked_names, read_arms, refuse_repeated, refuse_unjudged, scratch
@@ -15,6 +16,7 @@ from seg.recipes.proof_choice import Chooser
 from seg.recipes.proof_folder import FOLDER, Asked, ProofFolder, read_asked, refuse_other_proof
 from seg.recipes.proof_settings import (
     Given,
+    arm_settings,
     base_settings,
     refuse_unused_knobs,
     shared_settings,
@@ -91,23 +93,25 @@ def plan_proof(question: Question, folder: ProofFolder, console: Console) -> Pla
     sources = {word: known.get(word) or find_origin(word, runs).place for word in question.sources}
     network = next(iter(sources.values()))
     fewest = min(question.sizes)
-    choose = Chooser(
-        lambda: training_settings(given, scratch(), network, folder, fewest, 0), tuple(sources.values()), console
-    )
+
+    def without_transfer() -> Settings:
+        return training_settings(arm_settings(given, scratch(), network, folder), scratch(), fewest, 0)
+
+    choose = Chooser(without_transfer, tuple(sources.values()), console)
     arms = read_arms(question.arms, network, runs, choose, () if earlier is None else earlier.arms)
     refuse_unjudged(arms)
     refuse_unused_knobs(given, arms)
-    first = [training_settings(given, arm, network, folder, question.sizes[0], 0) for arm in arms]
+    own = {arm.name: arm_settings(given, arm, network, folder) for arm in arms}
     asked = Asked(
         target=given.target, sources=sources, arms=arms, sizes=tuple(sorted(question.sizes)), seeds=question.seeds,
-        settings=shared_settings(first), advice=choose.advice, versions=versions(),
+        settings=shared_settings(list(own.values())), advice=choose.advice, versions=versions(),
     )  # fmt: skip
     if earlier is not None:
         refuse_other_proof(folder, earlier, asked)
         asked = earlier.joined(asked)
     wanted = {asked.arm(name).run: asked.arm(name) for name in reversed(asked_names(question.arms))}
     trainings = tuple(
-        Planned(arm, size, seed, training_settings(given, arm, network, folder, size, seed))
+        Planned(arm, size, seed, training_settings(own[arm.name], arm, size, seed))
         for seed in range(question.seeds)
         for size in sorted(question.sizes)
         for arm in reversed(wanted.values())

@@ -63,8 +63,8 @@ def base_settings(given: Given) -> Settings:
     return resolved_settings(words_of(given.target, plain), given.config)
 
 
-def training_settings(given: Given, arm: Arm, network: str, folder: ProofFolder, size: int, seed: int) -> Settings:
-    """The settings of one training; `network` is the source whose network all arms have.
+def arm_settings(given: Given, arm: Arm, network: str, folder: ProofFolder) -> Settings:
+    """What all trainings of an arm share; `network` is the source whose network all arms have.
 
     Places are absolute: a launcher may train in another folder.
     """
@@ -72,18 +72,27 @@ def training_settings(given: Given, arm: Arm, network: str, folder: ProofFolder,
     runs = Path(base_settings(given).runs.folder)
     shared = merge(taken_over(find_origin(network, runs)), taken_over(find_origin(arm.source, runs)))
     found = resolved_settings(words_of(given.target, words), given.config, on_this_machine=True, source=shared)
+    _refuse_unequal(found)
     found = changed(
         found,
         # The guard would put another training in the place of one that hurts, which a proof is there to show.
         transfer={"source": (arm.source,), "guard": False},
-        train={"seed": seed},
-        data={"labelled": size, "labelled_seed": seed, "root": _absolute(found.data.root)},
+        data={"root": _absolute(found.data.root)},
         split={"file": _absolute(found.split.file)},
         prepare={"cache": _absolute(str(cache_folder(found)))},
-        runs={"folder": _absolute(str(folder.runs)), "name": training_name(arm, size, seed)},
+        runs={"folder": _absolute(str(folder.runs))},
     )
-    _refuse_unequal(found)
     return with_knobs(found)
+
+
+def training_settings(settings: Settings, arm: Arm, size: int, seed: int) -> Settings:
+    """The settings of one training of an arm."""
+    return changed(
+        settings,
+        train={"seed": seed},
+        data={"labelled": size, "labelled_seed": seed},
+        runs={"name": training_name(arm, size, seed)},
+    )
 
 
 def _absolute(path: str) -> str:
@@ -134,10 +143,7 @@ def _refuse_unequal(settings: Settings) -> None:
 
 
 def shared_settings(settings: Sequence[Settings]) -> dict[str, Any]:
-    """What the trainings of all arms have in common; UsageError where a strategy of one of them changes more than that.
-
-    `settings` are those of one training per arm, at the same size and seed.
-    """
+    """What all arms have in common; UsageError where a strategy of one of them changes more than that."""
     every = [_without_own(one) for one in settings]
     flat = [dict(flatten(tree)) for tree in every]
     for other, own in zip(settings, flat, strict=True):
