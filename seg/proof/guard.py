@@ -3,7 +3,7 @@
 import numpy as np
 
 from seg.proof.crossed import Floats, crossed
-from seg.proof.guarded import Guarded, Probed, Said
+from seg.proof.guarded import BEGUN, Guarded, Probed, Said
 from seg.proof.pairs import Pair
 from seg.proof.sign_flip import smallest_p
 from seg.proof.verdict import LEVEL, MARGIN, verdict_on
@@ -14,13 +14,16 @@ def judge(transfer: Probed, fallback: Probed, judged: str, margin: float = MARGI
 
     From six patients on it is that of a proof with a single evaluation. Fewer cannot agree clearly enough for its sign
     flips; there the t interval of the paired differences decides alone, and for two patients it is wide: what is at
-    stake is which of two trainings follows, not a claim about a method. One patient says nothing about others.
+    stake is which of two trainings follows, not a claim about a method. One patient says nothing about others, and a
+    fallback that has not yet found the organ says nothing about where it would come.
     """
     names = sorted({*transfer.patients} & {*fallback.patients})
     if not names:
         return Guarded(transfer, fallback, "cannot say", judged, margin)
     ours, theirs = (np.array([[[arm.patients[name] for name in names]]]) for arm in (transfer, fallback))
     word, estimate, low, high = _word(ours, theirs, margin)
+    if word != "hurt" and theirs.mean() < BEGUN:
+        word = "cannot say"
     return Guarded(transfer, fallback, word, judged, margin, estimate, low, high)
 
 

@@ -9,6 +9,10 @@ from seg.runs import Run
 
 KEY = "guard"
 """In the lineage of a run's manifest."""
+BEGUN = 0.1
+"""Mean Dice below which a training has not yet found the organ. What lies below on both sides, or on the fallback's
+alone, tells which start is quicker, not which is better: from nothing and from ImageNet weights a decoder takes long to
+find anything, and then overtakes a source that hurts (docs/results.md, negative transfer)."""
 Said = Literal["helped", "hurt", "no evidence", "cannot say"]
 
 
@@ -80,14 +84,14 @@ class Guarded:
             f"{ours:.3f}, {self.fallback.words} {theirs:.3f}: {abs(100 * self.estimate):.1f} Dice points {side}"
             f"{self._interval()}"
         )
-        if ours == theirs == 0:
-            found += ", since neither finds anything yet; transfer.probe_steps should be raised"
+        if self.verdict == "cannot say" and theirs < BEGUN:
+            found += f"; below {BEGUN} it has hardly begun to learn, so transfer.probe_steps should be raised"
         return f"{self._said()}. {found}.{self._done()}"
 
     def _said(self) -> str:
         words = self.transfer.words
         return {
-            "helped": f"The guard found that {words} helps",
+            "helped": f"The guard found that {words} helps early on",
             "hurt": f"Negative transfer: {words} hurts",
             "no evidence": f"The guard found no evidence that {words} helps or hurts",
             "cannot say": f"The guard cannot say whether {words} helps or hurts",

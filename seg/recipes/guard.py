@@ -24,6 +24,10 @@ from seg.train.log import duration
 
 STRATEGY = "supervised"
 """Of what a transfer is compared with."""
+LEAST_STEPS = 100
+"""Of a probe, where the target's training has as many. A decoder that starts from nothing needs them to find the organ:
+from ImageNet weights 50 steps reached a Dice of 0.03 on the pancreas, 100 steps of a longer training 0.50
+(docs/results.md, negative transfer)."""
 _SPOKEN = {"imagenet": "ImageNet weights", "none": "nothing"}
 
 
@@ -69,7 +73,8 @@ class SourceGuard:
             return self.way
         folds = probe_folds(checked)
         # Several folds together take as long as one.
-        return Probes(settings, folds, self.console, share=SHARE * max(1, len(folds)), as_asked=True)
+        share = SHARE * max(1, len(folds))
+        return Probes(settings, folds, self.console, steps=least_steps(settings, share), share=share, as_asked=True)
 
     def _say(self, line: str) -> None:
         self.console.print(line, highlight=False, markup=False, soft_wrap=True)
@@ -125,12 +130,22 @@ def judged_on(probes: Probes) -> str:
     return f"{patients} labelled training patients in {len(probes.folds)} folds"
 
 
+def least_steps(settings: Settings, share: int) -> int | None:
+    """Steps of a probe that a share of the target's would leave shorter than LEAST_STEPS; None where nothing is."""
+    train, told = settings.train, settings.transfer.probe_steps is not None
+    steps = train.steps or 1000
+    if told or train.epochs is not None or train.time_budget_min is not None or steps // share >= LEAST_STEPS:
+        return None
+    return min(steps, LEAST_STEPS)
+
+
 def length_ratio(probes: Probes) -> float | None:
     """The target's training as a multiple of a probe; None where one counts steps and the other epochs."""
     settings = probes.settings
     steps, probe_steps = settings.train.steps or 1000, settings.transfer.probe_steps
     if probe_steps is None:
-        return float(probes.share)
+        least = least_steps(settings, probes.share) if probes.as_asked else None
+        return float(probes.share) if least is None else steps / least
     return None if settings.train.epochs is not None else steps / probe_steps
 
 
