@@ -36,18 +36,21 @@ def _kl(logits: Tensor, taught: Tensor, weights: Tensor) -> Tensor:
 
 
 def _dice(logits: Tensor, taught: Tensor, weights: Tensor) -> Tensor:
-    """1 - 2 sum(p q) / (sum(p^2) + sum(q^2)) over the batch, averaged over organs; 0 for one that neither sees.
+    """1 - 2 sum(p q) / (sum(p^2) + sum(q^2)) over the batch, averaged over the organs that student or teacher see.
 
-    A small organ counts as much as a large one. Source: Milletari et al. 2016 (V-Net), equation 1.
+    A small organ counts as much as a large one. For one that neither sees the quotient has no value: it counts as far
+    as there is something of it, so that it neither passes for agreement nor turns on and off.
+    Source: Milletari et al. 2016 (V-Net), equation 1.
     """
     student = logits.sigmoid()
     both = (weights * student * taught).sum(dim=(0, 2, 3))
     size = (weights * (student**2 + taught**2)).sum(dim=(0, 2, 3))
-    return (1 - (2 * both + _SMOOTH) / (size + _SMOOTH)).mean()
+    organs = (size / (size + _SMOOTH)).sum().detach().clamp_min(1.0)
+    return ((size - 2 * both) / (size + _SMOOTH)).sum() / organs
 
 
 _SMOOTH = 1.0
-"""Pixels; two empty opinions agree."""
+"""Pixels of an organ that count as half of one."""
 
 _DISTANCES: dict[Distance, Callable[[Tensor, Tensor, Tensor], Tensor]] = {"mse": _mse, "kl": _kl, "dice": _dice}
 

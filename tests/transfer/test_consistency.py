@@ -21,17 +21,46 @@ def _expected(name, logits, taught, weights):
     if name == "kl":
         apart = taught * np.log(taught / student) + (1 - taught) * np.log((1 - taught) / (1 - student))
         return (apart * weights).sum() / weights.sum()
-    organs = []
+    distances, counted = [], []
     for organ in range(taught.shape[1]):
         p, q, w = student[:, organ], taught[:, organ], weights[:, organ]
-        organs.append(1 - (2 * (w * p * q).sum() + 1) / ((w * (p * p + q * q)).sum() + 1))
-    return np.mean(organs)
+        size = (w * (p * p + q * q)).sum()
+        distances.append(1 - 2 * (w * p * q).sum() / size)
+        counted.append(size / (size + 1))
+    return np.average(distances, weights=counted)
 
 
 @pytest.mark.parametrize("name", ["mse", "kl", "dice"])
 def test_a_distance_is_what_its_formula_says(name, opinions):
     found = consistency(name, *(torch.tensor(each, dtype=torch.float32) for each in opinions))
     assert float(found) == pytest.approx(_expected(name, *opinions), rel=1e-5)
+
+
+def _certain(*organs: bool) -> torch.Tensor:
+    """Logits of a slice: each organ fills half of it, or is nowhere."""
+    here = torch.full((1, 1, 8, 8), -40.0)
+    here[..., :4] = 40.0
+    return torch.cat([here if there else torch.full_like(here, -40.0) for there in organs], dim=1)
+
+
+@pytest.mark.parametrize("absent", [1, 4])
+def test_dice_of_an_organ_is_not_less_for_organs_that_nobody_sees(absent):
+    logits, everywhere = _certain(True), torch.ones(1, 1, 8, 8)
+    taught = logits.sigmoid().roll(2, dims=3)
+    more = torch.zeros(1, absent, 8, 8)
+    alone = consistency("dice", logits, taught, everywhere)
+    beside = consistency("dice", _certain(True, *[False] * absent), torch.cat([taught, more], dim=1), everywhere)
+    assert float(alone) == pytest.approx(0.5, abs=0.01)
+    assert float(beside) == pytest.approx(float(alone), rel=1e-6)
+
+
+def test_dice_counts_an_organ_that_one_of_the_two_sees():
+    everywhere = torch.ones(1, 1, 8, 8)
+    taught = _certain(True, True).sigmoid()
+    found = consistency("dice", _certain(True, False), taught, everywhere)
+    assert float(found) == pytest.approx(0.5, abs=0.01)
+    nobody = consistency("dice", _certain(False, False), torch.zeros(1, 2, 8, 8), everywhere)
+    assert float(nobody) == pytest.approx(0, abs=1e-12)
 
 
 @pytest.mark.parametrize("name", ["mse", "kl", "dice"])
