@@ -64,6 +64,11 @@ def test_a_hole_is_as_grey_as_the_slice_and_no_longer_than_its_side(pattern):
 
 def test_what_lies_beyond_the_slice_is_not_seen(pattern):
     view = StrongView(4, GEOMETRY, seed=8)
-    seen = view.seen(pattern)
-    assert not seen.all()
-    assert float(view.warped(torch.ones_like(pattern))[~seen].max()) < 1
+    centres = (torch.arange(64) * 2 + 1) / 64 - 1
+    y, x = torch.meshgrid(centres, centres, indexing="ij")
+    there = torch.stack([x, y, torch.ones_like(x)], dim=-1) @ view.theta[:, None].transpose(2, 3)
+    # Between the centres of the outermost pixels.
+    inside = (there.abs() <= 1 - 1 / 64).all(dim=-1)
+    assert torch.equal(view.seen(pattern)[:, 0], inside)
+    assert inside.any()
+    assert not inside.all()
