@@ -14,6 +14,8 @@ from seg.report.section import Section
 _MOST_TICKS = 5
 _NARROWEST = 0.02
 """Dice on either side of 0 that the axis shows at least."""
+_EDGE = 4
+"""Percent of the width."""
 _STEPS = (1, 2, 5, 10, 20, 50)
 
 
@@ -35,7 +37,9 @@ class Axis:
         width = 100 * (self.high - self.low)
         step = next((step for step in _STEPS if width / step <= _MOST_TICKS), _STEPS[-1])
         numbers = range(math.ceil(100 * self.low / step - 1e-9), math.floor(100 * self.high / step + 1e-9) + 1)
-        return [(self.place(number * step / 100), points_text(number * step / 100, 0)) for number in numbers]
+        ticks = [(self.place(number * step / 100), points_text(number * step / 100, 0)) for number in numbers]
+        # Numbers at the very edge would be cut.
+        return [(place, text) for place, text in ticks if text == "0" or _EDGE <= place <= 100 - _EDGE]
 
 
 def forest(page: ProofPage, names: Names) -> Section | None:
@@ -68,7 +72,7 @@ def axis_of(rows: Iterable[Judged]) -> Axis:
     """From the lowest bound to the highest one, always with 0 and some room on both sides; never beyond 100 points."""
     bounds = [value for row in rows for value in (row.low, row.high, row.estimate) if value is not None]
     low, high = min([-_NARROWEST, *bounds]), max([_NARROWEST, *bounds])
-    room = 0.04 * (high - low)
+    room = 0.05 * (high - low)
     return Axis(max(-1.0, low - room), min(1.0, high + room))
 
 

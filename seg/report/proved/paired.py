@@ -35,7 +35,8 @@ def paired(page: ProofPage, names: Names) -> Section | None:
     ]
     kept = [group for group in groups if group["panels"]]
     content = {"groups": kept, "folded": len(kept) > 1, "ticks": _ticks(axis), "height": HEIGHT}
-    return Section("paired", "Patient by patient, at the end", content)
+    along = any(len(verdict.measures) > 1 for verdict in page.verdicts)
+    return Section("paired", "Patient by patient, at the end" if along else "Patient by patient", content)
 
 
 def both_defined(both: Floats) -> np.ndarray:
