@@ -4,10 +4,10 @@ Settings are given as a mapping of Python values, nested or dotted, or as the wo
 `{"optim": {"lr": 1e-3}}`, `{"optim.lr": 1e-3}` and `["optim.lr=1e-3"]` mean the same.
 """
 
-from seg.api.learning import pretrain, settings, train, transfer
+from seg.api.learning import pretrain, settings, train, transfer, transfer_settings
 from seg.api.proving import advise, compare, prove
 from seg.api.using import check, evaluate, listing, phantom, predict, prepare, report
-from seg.recipes.given import transfer_settings, transfer_words
+from seg.recipes.given import transfer_words
 
 __all__ = [
     "advise",

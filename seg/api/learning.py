@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 from seg.api.run_like import RunLike, meant_run
 from seg.errors import UsageError
-from seg.recipes.given import AnyPath, Given, resolved_settings, transfer_settings, transfer_words, words_of
+from seg.recipes.given import AnyPath, Given, resolved_settings, transfer_words, words_of
+from seg.recipes.given import transfer_settings as settings_of_words
 
 if TYPE_CHECKING:
     from seg.config import Settings
@@ -105,7 +106,8 @@ def transfer(
         run = seg.transfer("liver", "pancreas", {"data.root": "scans"}, strategy=["finetune", "edge"])
 
     `source` is an organ (its best finished run), a run's name or folder, a weight file, `imagenet` or `none`; several
-    runs for the same organs may be listed. `strategy` defaults to `finetune` for a model and `supervised` otherwise.
+    runs for the same organs may be listed. `strategy` defaults to `finetune` for a model and `supervised` otherwise;
+    `auto` does what `advise` says of these sources, or of all there are where `source` is `auto` too.
     With `guard`, short trainings with and without the source come first; where it hurts, the run is trained without it,
     as `run.manifest().lineage["guard"]` says.
     Raises a SegError child as `train` does, and where the strategy lacks what it needs.
@@ -116,6 +118,13 @@ def transfer(
     from seg.recipes import transfer as recipe
 
     return recipe.transfer(resolved, dry_run=dry_run, new=new)
+
+
+def transfer_settings(words: Sequence[str], config: Sequence[AnyPath] = ()) -> "Settings":
+    """The settings that words of `transfer_words` mean; `strategy=auto` asks for advice, which looks at scans."""
+    from seg.recipes.advised_transfer import with_advice
+
+    return settings_of_words(with_advice(words, config), config)
 
 
 def _require_room(folder: AnyPath, dry_run: bool) -> None:

@@ -27,14 +27,9 @@ def transfer_words(
 
 
 def transfer_settings(words: Sequence[str], config: Sequence[AnyPath] = ()) -> "Settings":
-    """Every setting of a transfer; what the network shares with its source comes from there. Knobs are read last.
-
-    `strategy=auto` is what the advice says, which is asked here.
-    """
+    """Every setting of a transfer; what the network shares with its source comes from there. Knobs are read last."""
     from seg.knobs import is_knob
-    from seg.recipes.advised_transfer import with_advice
 
-    words = with_advice(words, config)
     first = resolved_settings([word for word in words if not is_knob(word.partition("=")[0])], config)
     from seg.recipes.source import find_origins
     from seg.recipes.start import taken_over

@@ -19,7 +19,10 @@ def transfer(
     target: Annotated[str, typer.Option("--to", metavar="ORGAN", help="The organ with few labels (seg list organs).")],
     words: Words = None,
     strategy: Annotated[
-        str, typer.Option("--strategy", metavar="NAME,...", help="What moves and how (seg list strategies).")
+        str,
+        typer.Option(
+            "--strategy", metavar="NAME,...", help="What moves and how (seg list strategies), or auto: as advised."
+        ),
     ] = "",
     via: Annotated[str, typer.Option("--via", metavar="ORGAN,...", help="Organs to go through on the way.")] = "",
     config: Config = None,
