@@ -13,7 +13,7 @@ OPTIONS = {
     "transfer": ("--from", "--to", "--strategy", "--via", "--config", "--show-config", "--dry-run", "--new"),
     "pretrain": ("--config", "--dry-run", "--new"),
     "compare": ("--output", "--runs", "--show-names"),
-    "predict": ("--output",),
+    "predict": ("--output", "--launcher", "--workers"),
     "evaluate": ("--output",),
     "phantom": ("--output", "--layout", "--labelled", "--unlabelled", "--seed", "--scanner"),
     "report": ("--runs",),
@@ -56,8 +56,9 @@ def _of_verb(verb: str, before: list[str], word: str) -> Iterable[str]:
         return _listed(word, _names("strategies" if last == "--strategy" else "organs"))
     if last == "--from":
         return ("imagenet", "none", *_runs(word))
-    if last in ("--resume", "--layout", "--scanner"):
-        return {"--resume": _runs(word), "--layout": _names("formats"), "--scanner": ("a", "b")}[last]
+    if last in ("--resume", "--layout", "--scanner", "--launcher"):
+        named = {"--layout": _names("formats"), "--scanner": ("a", "b"), "--launcher": _names("launchers")}
+        return _runs(word) if last == "--resume" else named[last]
     if verb == "list":
         return _kinds()
     if verb == "completion":
@@ -113,9 +114,10 @@ def _values(key: str, text: str) -> Iterable[str]:
 def _names(kind: str) -> tuple[str, ...]:
     """Names alone: what `seg list` shows beside them would cost seconds of imports."""
     from seg.overrides import config_names
-    from seg.registry import COMPONENTS, FORMATS, LOSSES, METRICS
+    from seg.registry import COMPONENTS, FORMATS, LAUNCHERS, LOSSES, METRICS
 
     points = {"formats": FORMATS, "losses": LOSSES, "metrics": METRICS, "components": COMPONENTS}
+    points["launchers"] = LAUNCHERS
     files = {"organs": "organ", "presets": "preset", "strategies": "strategy"}
     return points[kind].names() if kind in points else config_names(files[kind])
 

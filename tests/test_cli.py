@@ -230,7 +230,7 @@ def test_predict_tells_what_failed_and_ends_with_3(monkeypatch, capsys):
     class Outcome:
         done, skipped, failed = 2, 1, (bad,)
 
-    monkeypatch.setattr(api, "predict", lambda *arguments: Outcome())
+    monkeypatch.setattr(api, "predict", lambda *arguments, **options: Outcome())
     assert main(["predict", "liver", "in", "-o", "out"]) == 3
     shown = capsys.readouterr().out
     assert "c2.nii.gz\ta wrong checksum\tthe data written\tcopy it again" in shown

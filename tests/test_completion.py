@@ -34,6 +34,7 @@ LINES = [
     ("seg completion b", {"bash"}),
     ("seg phantom --layout de", {"decathlon"}),
     ("seg phantom --scanner ", {"a", "b"}),
+    ("seg predict liver in --launcher pro", {"processes"}),
     ("seg report liver-", {"liver-1"}),
     ("seg train --resume liver-", {"liver-1"}),
     ("seg train data.root=sc", {"data.root=scans/"}),

@@ -25,7 +25,7 @@ from seg.data.phantom.layouts import write_phantoms
 from seg.data.plan import Intensity, Plan
 from seg.models.network import build_network
 from seg.overrides import load_organ, resolve
-from seg.recipes.predict import predict_one
+from seg.recipes.predict_part import predict_one
 from seg.recipes.trained import Trained, make_inference
 
 

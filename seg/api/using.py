@@ -16,20 +16,23 @@ if TYPE_CHECKING:
     from seg.records import Evaluation
 
 
-def predict(run: RunLike, source: AnyPath, output: AnyPath, given: Given = ()) -> "PredictOutcome":
+def predict(
+    run: RunLike, source: AnyPath, output: AnyPath, given: Given = (), *, launcher: str = "in_process", workers: int = 1
+) -> "PredictOutcome":
     """Segment every scan below `source`, in any layout; masks lie on the scans' own grids below `output`.
 
         outcome = seg.predict("liver", "new-scans", "predictions", {"predict.probabilities": True})
         outcome.done, outcome.skipped, outcome.failed
 
     `run` is a run, its folder, its name, or an organ: then its best finished run. Finished predictions are skipped;
-    a bad scan is reported in `failed`, the others are done.
+    a bad scan is reported in `failed`, the others are done. Another `launcher` (`seg.listing("launchers")`) predicts
+    `workers` parts of the scans at the same time.
     """
     words = words_of((), given)
     found = meant_run(run, resolved_settings(words).runs.folder)
     from seg.recipes import predict as recipe
 
-    return recipe.predict(found.folder, Path(source), Path(output), words)
+    return recipe.predict(found.folder, Path(source), Path(output), words, launcher=launcher, workers=workers)
 
 
 def evaluate(

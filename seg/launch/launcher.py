@@ -10,8 +10,11 @@ from pathlib import Path
 from seg.errors import UsageError
 from seg.launch.job import Failed, Job
 from seg.launch.tries import Told, untold
+from seg.processes import process_count, several
 from seg.registry import LAUNCHERS
 
+HERE = "in_process"
+"""The launcher that needs nothing."""
 LOGS = Path("runs") / "logs"
 """Where jobs print to unless somebody says otherwise."""
 
@@ -48,9 +51,15 @@ class LauncherInfo:
 def open_launcher(name: str, workers: int = 1, logs: Path = LOGS) -> Launcher:
     """The launcher of that name, which runs `workers` jobs at a time and lets each print to a file in `logs`.
 
-    Raises UsageError for an unknown name, no workers, or a package that is not installed.
+    Raises UsageError for an unknown name, no workers, a package that is not installed, and within torchrun, whose
+    processes the jobs would take themselves for.
     """
     info: LauncherInfo = LAUNCHERS.load(name).LAUNCHER
+    if several() and name != HERE:
+        raise UsageError(
+            found=f"launcher {name} in one of {process_count()} processes of torchrun", expected="one or the other",
+            fix="start it without torchrun", code="launcher-in-torchrun",
+        )  # fmt: skip
     if workers < 1:
         raise UsageError(
             found=f"{workers} workers", expected="1 or more", fix="say how many jobs may run at a time",

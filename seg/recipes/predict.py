@@ -13,15 +13,15 @@ from seg.atomic import write_text
 from seg.config import Settings
 from seg.data.dataset_json import entry, read_declaration
 from seg.data.discover import find_data
-from seg.data.volume import read_image
 from seg.digest import file_sha256
 from seg.errors import DataError, SegError, UsageError
-from seg.evaluate.predict import Probabilities
-from seg.knobs import merge
+from seg.launch.launcher import HERE, open_launcher
 from seg.overrides import parse_words, split_lists, validate
+from seg.recipes.cohort import LOGS, Cohort
+from seg.recipes.predict_part import as_finding, predict_one, predict_settings
 from seg.recipes.stages import console_stages
-from seg.recipes.trained import Trained, load_trained, predict_labels
-from seg.recipes.written import LABEL_TABLE, prediction_files, write_label_table, write_prediction, write_probabilities
+from seg.recipes.trained import Trained, load_trained
+from seg.recipes.written import LABEL_TABLE, prediction_files, write_label_table
 from seg.records import Case, Finding
 from seg.runs import Run, find_run
 
@@ -40,24 +40,42 @@ class PredictOutcome:
 
 
 def predict(
-    run: Path | str, source: Path, output: Path, words: Sequence[str] = (), console: Console | None = None
-) -> PredictOutcome:
+    run: Path | str, source: Path, output: Path, words: Sequence[str] = (), console: Console | None = None, *,
+    launcher: str = HERE, workers: int = 1,
+) -> PredictOutcome:  # fmt: skip
     """Predict every case under `source`, in any layout; what an earlier call finished is skipped.
 
-    `words` override settings of the run, such as predict.flips=left_right or data.format=nifti.
+    `words` override settings of the run, such as predict.flips=left_right or data.format=nifti. Another launcher than
+    this process divides the cases into `workers` parts, which are predicted at the same time.
     """
     console = console or Console()
     trained_run = find_run(str(run), Path(validate(split_lists(parse_words(words))).runs.folder))
     settings = predict_settings(trained_run, words)
     data_set = find_data(source, settings.data)
     refuse_same_folder(source, output)
+    elsewhere = None if launcher == HERE else open_launcher(launcher, workers, output / LOGS)
     card = open_card(trained_run, settings, output)
-    trained = load_trained(trained_run, settings)
+    # What is wrong with the model is said once, not by every job; the device is left to them.
+    trained = load_trained(trained_run, settings if elsewhere is None else _on_cpu(settings))
     write_label_table(output, trained.plan.organs, trained.plan.organ_values)
+    if elsewhere is None:
+        return _predict_here(trained, data_set.cases, settings, card, output, console)
+    cases, skipped, refused = _claimed(data_set.cases, card, output)
+    cohort = Cohort(trained_run.folder, tuple(words), output)
+    failed = cohort.predict(cases, elsewhere, workers, console)
+    return PredictOutcome(len(cases) - len(failed), skipped, (*refused, *failed))
 
+
+def _on_cpu(settings: Settings) -> Settings:
+    return settings.model_copy(update={"train": settings.train.model_copy(update={"device": "cpu"})})
+
+
+def _predict_here(
+    trained: Trained, cases: Sequence[Case], settings: Settings, card: dict[str, Any], output: Path, console: Console
+) -> PredictOutcome:
     listener = console_stages(console)("predicting")
     done, skipped, failed = 0, 0, []
-    for number, case in enumerate(data_set.cases):
+    for number, case in enumerate(cases):
         try:
             if claim(case, card, output):
                 predict_one(trained, case, settings, output)
@@ -66,15 +84,20 @@ def predict(
                 skipped += 1
         except (SegError, MemoryError) as error:
             failed.append(as_finding(case, error))
-        listener(number + 1, len(data_set.cases), case.name)
+        listener(number + 1, len(cases), case.name)
     return PredictOutcome(done, skipped, tuple(failed))
 
 
-def predict_settings(run: Run, words: Sequence[str]) -> Settings:
-    """The run's settings with what the words say; the data set's own layout and names are found anew."""
-    own = run.settings().model_dump(mode="json")
-    data = {"format": "auto", "root": "", "labels": {}}
-    return validate(merge(merge(own, {"data": data}), split_lists(parse_words(words))))
+def _claimed(cases: Sequence[Case], card: dict[str, Any], output: Path) -> tuple[list[Case], int, list[Finding]]:
+    """Cases to be predicted, how many are finished, and those that must not be: one process alone writes the card."""
+    wanted, refused = [], []
+    for case in cases:
+        try:
+            if claim(case, card, output):
+                wanted.append(case)
+        except SegError as error:
+            refused.append(as_finding(case, error))
+    return wanted, len(cases) - len(wanted) - len(refused), refused
 
 
 def refuse_same_folder(source: Path, output: Path) -> None:
@@ -139,21 +162,3 @@ def _content(case: Case) -> str:
     """A hash of the bytes of all its files; a file that is not there has none, and is reported when it is read."""
     files = [Path(file) for channel in case.channels for file in channel]
     return hashlib.sha256("".join(file_sha256(file) if file.is_file() else "-" for file in files).encode()).hexdigest()
-
-
-def predict_one(trained: Trained, case: Case, settings: Settings, output: Path) -> None:
-    """Read, predict and write one case."""
-    image = read_image(case, settings.data)
-    wanted: list[Probabilities] | None = [] if settings.predict.probabilities else None
-    labels = predict_labels(trained, image, wanted)
-    if wanted is not None:
-        write_probabilities(output, case, image, wanted, trained.plan.organs)
-    write_prediction(output, case, image, labels)
-
-
-def as_finding(case: Case, error: SegError | MemoryError) -> Finding:
-    """A failed case as a row of the closing table."""
-    path = case.channels[0][0]
-    if isinstance(error, SegError):
-        return Finding("error", error.code, error.path or path, error.found, error.expected, error.fix)
-    return Finding("error", "no-memory", path, "too little memory", "room for the whole scan", "use a larger machine")

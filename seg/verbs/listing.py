@@ -16,7 +16,8 @@ def list_(
         str,
         typer.Argument(
             metavar="KIND",
-            help="organs, strategies, components, formats, metrics, losses, encoders, presets, settings or runs.",
+            help="organs, strategies, components, formats, metrics, measures, losses, encoders, launchers, presets, "
+            "settings or runs.",
         ),
     ],
     runs: Runs = Path("runs"),

@@ -53,3 +53,10 @@ def test_every_launcher_can_be_asked_for_by_name(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setenv("PATH", str(tmp_path))
     opened: Callable[[str], object] = lambda name: open_launcher(name, 2)  # noqa: E731
     assert len({type(opened(name)) for name in LAUNCHERS.names()}) == 4
+
+
+def test_jobs_are_not_launched_from_one_of_several_processes_of_torchrun(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    assert isinstance(open_launcher("in_process"), InProcess)
+    with pytest.raises(UsageError, match="one of 2 processes of torchrun"):
+        open_launcher("processes", 2)

@@ -1,6 +1,7 @@
 """Jobs on a Ray cluster: the one that RAY_ADDRESS names, else one of this machine alone."""
 
 import os
+import re
 import signal
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -17,6 +18,7 @@ from seg.launch.tries import Told, untold
 _LOOK_S = 0.5
 _STORE_BYTES = 100_000_000
 """Shared memory of a cluster of this machine: jobs exchange nothing. Source: Ray wants at least 75 MiB."""
+_COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 _THREADS = "OMP_NUM_THREADS"
 
 
@@ -84,7 +86,9 @@ class _Tasks:
         try:
             return str(self._ray.get(reference))
         except self._ray.exceptions.RayError as error:
-            return f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0]}"
+            # A worker that died is explained from the first line on, an exception at the end of a coloured traceback.
+            line = -1 if isinstance(error, self._ray.exceptions.RayTaskError) else 0
+            return f"{type(error).__name__}: {_COLOUR.sub('', str(error)).strip().splitlines()[line]}"
 
     def stop(self) -> None:
         for reference in self._running:

@@ -13,23 +13,25 @@ from seg.launch.launchers.ray import _share_of_gpus
 from seg.train.interrupt import Interrupted
 
 ray = pytest.importorskip("ray")
+WORK = Path(__file__).parents[1] / "work"
+# Half a minute where nothing else runs.
+pytestmark = pytest.mark.timeout(900)
 
 
 @pytest.fixture(scope="module")
 def _cluster():
     """One cluster for all tests, whose workers are not told how many threads there are; it costs seconds."""
-    before = {name: os.environ.get(name) for name in ("RAY_ADDRESS", "OMP_NUM_THREADS", "RAY_USAGE_STATS_ENABLED")}
-    os.environ.update(RAY_USAGE_STATS_ENABLED="0", RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO="0")
     handler = signal.getsignal(signal.SIGTERM)
-    threads = os.environ.pop("OMP_NUM_THREADS", None)
-    ray.init(address="local", num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
-    if threads is not None:
-        os.environ["OMP_NUM_THREADS"] = threads
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+        patch.setenv("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+        patch.setenv("PYTHONPATH", str(WORK))
+        patch.delenv("OMP_NUM_THREADS", raising=False)
+        ray.init(address="local", num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
     signal.signal(signal.SIGTERM, handler)
     yield
     ray.shutdown()
     signal.signal(signal.SIGTERM, handler)
-    os.environ.update({name: value for name, value in before.items() if value is not None})
 
 
 def _files(folder: Path) -> dict[str, bytes]:
@@ -41,15 +43,18 @@ def test_two_workers_leave_the_same_files_as_this_process(work, mixed, tmp_path)
     here, beside, logs = tmp_path / "a", tmp_path / "b", tmp_path / "logs"
     for folder in (here, beside):
         folder.mkdir()
-    work.first_time(here, "killed")  # the process of the tests is not to be killed
+    for what in ("killed", "worker"):
+        work.first_time(here, what)  # the process of the tests is not to be killed
     heard: list[tuple[str, str]] = []
-    alone = open_launcher("in_process").run(mixed(here))
-    # A worker of the cluster is killed with the job that it does.
-    jobs = [*mixed(beside), Job("worker killed once", work.worker_killed_once, (beside,))]
-    failed = open_launcher("ray", 2, logs).run(jobs, lambda job, state: heard.append((job.name, state)))
-    files = _files(beside)
-    assert files.pop("worker.txt") == b"done after all"
-    assert files == _files(here)
+
+    def jobs(folder: Path) -> list[Job]:
+        # A worker of the cluster that is killed takes with it the job that it does.
+        return [*mixed(folder)[:3], Job("worker killed once", work.worker_killed_once, (folder,))]
+
+    alone = open_launcher("in_process").run(jobs(here))
+    failed = open_launcher("ray", 2, logs).run(jobs(beside), lambda job, state: heard.append((job.name, state)))
+    assert _files(beside) == _files(here)
+    assert len(_files(here)) == 3
     assert [each.job.name for each in failed] == ["in vain"]
     assert failed[0].reason == alone[0].reason.replace("/a/", "/b/")
     assert ("killed once", "again: killed by signal 9") in heard
