@@ -22,7 +22,7 @@ from seg.proof.curves import measure
 from seg.proof.differences import Evidence, evidence, holm
 from seg.proof.pairs import Pair
 from seg.proof.power import Spread, power
-from seg.proof.verdict import LEVEL, Word, overall, word
+from seg.proof.verdict import LEVEL, Word, overall, spoken_against, word
 
 Floats = NDArray[np.float64]
 MEASURES = ("start", "slope", "asymptote")
@@ -119,7 +119,7 @@ def judged(found: Evidence) -> list[dict[str, Word]]:
         adjusted = holm(list(p))
         said = {name: word(*row) for name, *row in zip(MEASURES, mean, low, high, adjusted, strict=True)}
         alone = word(mean[-1], low[-1], high[-1], p[-1])
-        words.append({**said, "all": overall(said), "end alone": alone})
+        words.append({**said, "all": overall(said, spoken_against(mean[-1])), "end alone": alone})
     return words
 
 

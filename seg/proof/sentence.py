@@ -59,7 +59,8 @@ def _no_evidence(verdict: Verdict) -> str:
         found = f"{_beside(verdict)}, it {helped}, but it {hurt} (negative transfer)"
         return f"{begin} on the whole: {found}{_scope(verdict)}."
     row = min(verdict.measures, key=lambda row: _ORDER.index(row.measure))
-    found = f"{_beside(verdict)}, it {_clause(row)}{_why(row, verdict)}"
+    said = f"{helped or hurt}, but it " if helped or hurt else ""
+    found = f"{_beside(verdict)}, it {said}{_clause(row)}{_why(row, verdict)}"
     return f"{begin}: {found}{_scope(verdict)}{_wanted(verdict)}."
 
 

@@ -69,7 +69,7 @@ def verdict_on(
 ) -> Verdict:
     """What a pair of arms says; in experiments without any difference it says `helped` in at most 5 of 100."""
     rows = judged(differences(measure(pair), samples), margin)
-    said = overall({row.measure: row.verdict for row in rows})
+    said = overall({row.measure: row.verdict for row in rows}, spoken_against(_end(rows).estimate, margin))
     curves = len(pair.steps) > 1
     return Verdict(
         arm=arm,
@@ -109,17 +109,30 @@ def word(
     return "hurt" if high < 0 and estimate <= -margin else "no evidence"
 
 
-def overall(words: Mapping[str, Word]) -> Word:
+def overall(words: Mapping[str, Word], end_contradicts: Word = "no evidence") -> Word:
     """One word for all measures.
 
     Where the end differs, it decides: that is the model that will be used. Else start and slope decide where they do
-    not contradict each other. The word is never said without a measure it was said of.
+    not contradict each other, nor what the end points to (`end_contradicts`), sure or not. The word is never said
+    without a measure it was said of.
     """
     for name in _END:
         if words.get(name, "no evidence") != "no evidence":
             return words[name]
     said = set(words.values()) - {"no evidence"}
-    return said.pop() if len(said) == 1 else "no evidence"
+    word = said.pop() if len(said) == 1 else "no evidence"
+    return "no evidence" if word == end_contradicts else word
+
+
+def spoken_against(end: float | None, margin: float = MARGIN) -> Word:
+    """The word that a difference at the end points away from: it lies beyond the margin on the other side."""
+    if end is None or abs(end) < margin:
+        return "no evidence"
+    return "helped" if end < 0 else "hurt"
+
+
+def _end(rows: Sequence[Judged]) -> Judged:
+    return next(row for row in rows if row.measure in _END)
 
 
 def _detectable(difference: Difference, together: int) -> float | None:
@@ -128,7 +141,7 @@ def _detectable(difference: Difference, together: int) -> float | None:
 
 
 def _needed(rows: Sequence[Judged], margin: float) -> Needed | None:
-    end = next(row for row in rows if row.measure in _END)
+    end = _end(rows)
     spread = Spread.of(end)
     if spread is None or end.estimate is None:
         return None

@@ -3,7 +3,7 @@ import pytest
 from seg.proof.labels import LabelEfficiency
 from seg.proof.power import Needed
 from seg.proof.sentence import compared_sentence, labels_sentence, sentence
-from seg.proof.verdict import Judged, Verdict, overall
+from seg.proof.verdict import Judged, Verdict, overall, spoken_against
 
 
 def _row(measure, estimate, low, high, word="no evidence", cases=20, seeds=3):
@@ -14,7 +14,8 @@ def _row(measure, estimate, low, high, word="no evidence", cases=20, seeds=3):
 
 
 def _verdict(*rows, needed=None):
-    word = overall({row.measure: row.verdict for row in rows})
+    ends = [row.estimate for row in rows if row.measure in ("asymptote", "final")]
+    word = overall({row.measure: row.verdict for row in rows}, spoken_against(ends[0]))
     return Verdict("finetune", "scratch", 5, word, rows, needed, 0.01, 0, (), None, ())
 
 
@@ -48,6 +49,12 @@ LEARNED = "learned more slowly (3.0 Dice points by half of the way, 95 % interva
             None,
             f"There is no evidence that finetune helped or hurt on the whole: {ON} {STARTED}, but it {LEARNED} "
             "(negative transfer).",
+        ),
+        (
+            (HIGH_START, NOT_SLOPE, _row("asymptote", -0.115, -0.24, 0.01)),
+            None,
+            f"There is no evidence that finetune helped or hurt: {ON} {STARTED}, but it ended 11.5 Dice points lower "
+            "(95 % interval -1.0 to 24.0).",
         ),
         (
             (NOT_START, NOT_SLOPE, NOT_END),

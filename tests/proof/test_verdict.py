@@ -6,7 +6,7 @@ import pytest
 from seg.errors import DataError
 from seg.proof.pairs import Pair, paired
 from seg.proof.scores import from_json, to_json
-from seg.proof.verdict import overall, verdict, verdict_on, word
+from seg.proof.verdict import overall, spoken_against, verdict, verdict_on, word
 from seg.records import to_json as record_to_json
 
 WORDS = ("helped", "hurt", "no evidence")
@@ -85,6 +85,16 @@ def test_the_end_decides_and_nothing_is_said_that_no_measure_says(start, slope, 
         assert said == "no evidence"
     else:
         assert said == next((one for one in (start, slope) if one != "no evidence"), "no evidence")
+
+
+@pytest.mark.parametrize("of", ["start", "slope"])
+def test_a_better_start_is_no_help_where_the_end_points_the_other_way(of):
+    words = {"start": "no evidence", "slope": "no evidence", "asymptote": "no evidence"}
+    assert overall({**words, of: "helped"}, spoken_against(-0.115)) == "no evidence"
+    assert overall({**words, of: "hurt"}, spoken_against(-0.115)) == "hurt"
+    assert overall({**words, of: "helped"}, spoken_against(-0.009)) == "helped"
+    assert overall({**words, of: "hurt"}, spoken_against(0.01)) == "no evidence"
+    assert overall({**words, of: "helped"}, spoken_against(None)) == "helped"
 
 
 def test_where_nothing_is_found_the_needed_cases_are_named(make_table):
