@@ -4,6 +4,10 @@ from pathlib import Path
 import pytest
 import torch
 
+from seg.overrides import resolve
+from seg.recipes.prepare import prepare
+from seg.train.precision import Precision
+
 SCRIPT = Path(__file__).parent.parent / "scripts" / "benchmarks" / "precision.py"
 
 
@@ -38,3 +42,14 @@ def test_a_format_that_is_none_is_refused(bench) -> None:
     with pytest.raises(SystemExit, match="fp8: one of fp32, tf32"):
         bench._words("fp8")
     assert bench._words("tf32+compiled") == ["train.precision=fp32", "train.tf32=true", "train.compile=true"]
+
+
+def test_the_bare_loop_is_plain_torch(bench, small_words, monkeypatch) -> None:
+    settings = resolve([*small_words, "model.encoder=tu-test_resnet", "train.batch_size=2"])
+    training = bench._training(settings, prepare(settings))
+    before = {name: tensor.clone() for name, tensor in training.network.named_parameters()}
+    for name in ("autocast", "backward", "step"):
+        monkeypatch.setattr(Precision, name, None)
+    bench._bare_step(training, bench._ready(training), bench._scaler(training))
+    assert any(not torch.equal(before[name], tensor) for name, tensor in training.network.named_parameters())
+    assert all(parameter.grad is None for parameter in training.network.parameters())

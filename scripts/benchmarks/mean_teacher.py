@@ -1,7 +1,8 @@
 """What a Mean Teacher step costs beside the work that nobody can save, and what its companions add; JSON.
 
 mean_teacher: a step of the real loop after the warm-up: views, both passes, losses, AdamW, averages.
-parts:        the student's forward, backward and AdamW step on the same slices, and one forward pass of the teacher.
+parts:        the student's forward, backward, clipping and AdamW step on the same slices, and one forward pass of the
+              teacher, as a plain PyTorch script writes them; `Precision` has no part in it.
 together:     the same parts with labelled and unlabelled slices in one pass, which mixes their norm statistics.
 The others are mean_teacher steps with that companion. All take turns in one process on the same network and slices in
 memory; ratios are medians over the rounds. Those in processor seconds hardly depend on what else the machine does.
@@ -22,6 +23,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 import torch
 from torch import Tensor
+from torch.amp.grad_scaler import GradScaler
 
 from seg.config import Settings
 from seg.data.cache import PreparedCase
@@ -38,6 +40,8 @@ from seg.transfer.component import Component, Forward, Task
 
 _COMPANIONS = ("confidence", "uncertainty", "copy_paste")
 _STRATEGY = "mean_teacher,confidence,uncertainty,copy_paste"
+_TYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+_CLIP_NORM = 5.0
 _CASE = PreparedCase("a", "a", Path(), True, True, ())
 
 
@@ -59,9 +63,11 @@ class _Bench:
             network.compile()
         self.training = Training(
             settings, self.plan, network, weights, list(self.parts.values()), {}, {}, (), device,
-            Precision(choose_precision(settings.train.precision, device), device, 5.0), settings.train.steps or 1000,
+            Precision(choose_precision(settings.train.precision, device), device, _CLIP_NORM),
+            settings.train.steps or 1000,
         )  # fmt: skip
         self.batches = {stream: self._slices(settings.train.batch_size) for stream in ("labelled", "unlabelled")}
+        self.scaler = GradScaler(device.type, enabled=self.training.precision.name == "fp16")
         self.averaging_s = 0.0
         self._time_averages()
 
@@ -96,16 +102,25 @@ class _Bench:
         self.training.components = [self.parts[name] for name in names]
         take_step(self.training, self.batches, self.training.total_steps - 1)
 
+    def autocast(self) -> torch.autocast:
+        """Of the training's number format, without the training's help."""
+        name = self.training.precision.name
+        return torch.autocast(self.training.device.type, _TYPES[name], enabled=name != "fp32")
+
     def in_parts(self, passes: Callable[[Forward, Batches], Tensor]) -> None:
         """The student's step with that loss, and a pass of the teacher."""
         training = self.training
         network, teacher = training.network.train(), training.teacher
         assert teacher is not None
-        with training.precision.autocast():
+        with self.autocast():
             loss = passes(Forward(network, self.batches), self.batches)
-        training.precision.backward(loss)
-        training.precision.step(training.optimizer)
-        with torch.no_grad(), training.precision.autocast():
+        torch.autograd.backward(self.scaler.scale(loss))
+        self.scaler.unscale_(training.optimizer)
+        torch.nn.utils.clip_grad_norm_(network.parameters(), _CLIP_NORM)
+        self.scaler.step(training.optimizer)
+        self.scaler.update()
+        training.optimizer.zero_grad(set_to_none=True)
+        with torch.no_grad(), self.autocast():
             teacher(self.batches["unlabelled"].images)
 
     def apart(self, forward: Forward, batches: Batches) -> Tensor:

@@ -1,7 +1,8 @@
 """Images per second, memory and Dice of number formats, eager and compiled, after equal steps; JSON.
 
 loop: `seg.train.loop.fit` as `seg train` runs it, on synthetic abdomens, with the loader and all that is logged.
-bare: forward, losses, backward and AdamW step of the same network on one batch that lies on the device.
+bare: autocast, forward, losses, backward, clipping and AdamW step of the same network on one batch that lies on the
+      device, as a plain PyTorch script writes them; `Precision` has no part in it.
 share of the matrix peak: arithmetic of the bare step, as torch counts it, by what large matrices reach in that format.
 Formats: fp32, tf32, bf16, fp16, each also as `FORMAT+compiled`. A CPU has fp32 and bf16, and takes smaller matrices.
 """
@@ -23,6 +24,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 import torch
 from rich.console import Console
 from torch import Tensor
+from torch.amp.grad_scaler import GradScaler
 from torch.utils.flop_counter import FlopCounterMode
 
 from seg.config import Settings
@@ -105,12 +107,21 @@ def _loop(settings: Settings, prepared: Prepared, folder: Path) -> dict[str, Any
     }  # fmt: skip
 
 
-def _bare_step(training: Training, batch: Batch) -> None:
-    network = training.network.train()
-    with training.precision.autocast():
+def _bare_step(training: Training, batch: Batch, scaler: GradScaler) -> None:
+    name, network, optimizer = training.precision.name, training.network.train(), training.optimizer
+    with torch.autocast(training.device.type, _TYPES[name], enabled=name != "fp32"):
         terms = training.components[0].losses(Forward(network, {"labelled": batch}), 0)
-    training.precision.backward(torch.stack([term.float() for term in terms.values()]).sum())
-    training.precision.step(training.optimizer)
+        loss = torch.stack([term.float() for term in terms.values()]).sum()
+    torch.autograd.backward(scaler.scale(loss))
+    scaler.unscale_(optimizer)
+    torch.nn.utils.clip_grad_norm_(network.parameters(), training.settings.optim.clip_norm or float("inf"))
+    scaler.step(optimizer)
+    scaler.update()
+    optimizer.zero_grad(set_to_none=True)
+
+
+def _scaler(training: Training) -> GradScaler:
+    return GradScaler(training.device.type, enabled=training.precision.name == "fp16")
 
 
 def _ready(training: Training) -> Batch:
@@ -130,12 +141,12 @@ def _wait(device: torch.device) -> float:
 def _bare(settings: Settings, prepared: Prepared, steps: int) -> float:
     """Images per second."""
     training = _training(settings, prepared)
-    batch = _ready(training)
+    batch, scaler = _ready(training), _scaler(training)
     for _ in range(3):
-        _bare_step(training, batch)
+        _bare_step(training, batch, scaler)
     start = _wait(training.device)
     for _ in range(steps):
-        _bare_step(training, batch)
+        _bare_step(training, batch, scaler)
     return settings.train.batch_size * steps / (_wait(training.device) - start)
 
 
@@ -143,7 +154,7 @@ def _flop_per_image(settings: Settings, prepared: Prepared) -> float:
     """Arithmetic of a training step: multiplications and additions of convolutions and matrices, forward and back."""
     training = _training(settings, prepared)
     with FlopCounterMode(display=False) as counter:
-        _bare_step(training, _ready(training))
+        _bare_step(training, _ready(training), _scaler(training))
     return counter.get_total_flops() / settings.train.batch_size
 
 
