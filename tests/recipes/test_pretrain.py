@@ -132,7 +132,9 @@ def test_the_heads_of_organs_are_as_they_started(restored: Run) -> None:
 
 def test_a_transfer_goes_on_from_a_pretraining(restored: Run, words: list[str]) -> None:
     given = [word for word in words if not word.startswith(("strategy", "organ", "model."))]
-    run = seg.transfer(str(restored.folder), "liver", [*given, "train.steps=2", "train.validations=1"])
+    run = seg.transfer(
+        str(restored.folder), "liver", [*given, "train.steps=2", "train.validations=1", "transfer.guard=false"]
+    )
     assert run is not None
     assert run.manifest().organs == ("liver",)
     assert run.settings().model.encoder == "resnet18"
@@ -142,7 +144,7 @@ def test_a_transfer_goes_on_from_a_pretraining(restored: Run, words: list[str]) 
 def test_restoration_joins_a_transfer_as_a_term_of_its_own(restored: Run, words: list[str]) -> None:
     given = [word for word in words if not word.startswith(("strategy", "organ", "model."))]
     run = seg.transfer(
-        str(restored.folder), "liver", [*given, "train.steps=1", "train.validations=1"],
+        str(restored.folder), "liver", [*given, "train.steps=1", "train.validations=1", "transfer.guard=false"],
         strategy=["supervised", "restoration"],
     )  # fmt: skip
     assert run is not None

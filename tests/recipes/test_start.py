@@ -9,6 +9,7 @@ from seg.config import Settings
 from seg.errors import CheckpointError, SegError, UsageError
 from seg.models import published
 from seg.overrides import resolve
+from seg.recipes import guarded
 from seg.recipes import train as recipe
 from seg.recipes.source import find_origin, find_origins
 from seg.recipes.start import refuse_two_starts, start_network, start_weights, taken_over
@@ -20,7 +21,8 @@ from seg.runs import Run
 @pytest.fixture
 def refused(monkeypatch: pytest.MonkeyPatch) -> Callable[..., SegError]:
     """The error of a transfer to the pancreas that has to come before any scan is read."""
-    monkeypatch.setattr(recipe, "check_and_split", lambda *_, **__: pytest.fail("the data were read"))
+    for reader in (recipe, guarded):
+        monkeypatch.setattr(reader, "check_and_split", lambda *_, **__: pytest.fail("the data were read"))
 
     def error(source: object, *words: str, strategy: str = "") -> SegError:
         settings = transfer_settings(transfer_words(str(source), "pancreas", words, strategy=strategy))
@@ -107,7 +109,7 @@ def test_the_encoder_alone_fits_any_decoder(finished: Run, monkeypatch: pytest.M
         raise ReadError
 
     monkeypatch.setattr(recipe, "check_and_split", read)
-    words = ("model.decoder_channels=64,32,16,8,8", "transfer.parts=encoder")
+    words = ("model.decoder_channels=64,32,16,8,8", "transfer.parts=encoder", "transfer.guard=false")
     with pytest.raises(ReadError):
         transfer(_transfer(str(finished.folder), *words), console=Console(quiet=True))
 
