@@ -5,13 +5,26 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 VERBS = (
-    "train", "transfer", "pretrain", "compare", "predict", "evaluate", "report", "check", "prepare", "phantom", "list",
-    "completion",
+    "train", "transfer", "pretrain", "prove", "compare", "predict", "evaluate", "report", "check", "prepare", "phantom",
+    "list", "completion",
 )  # fmt: skip
 OPTIONS = {
     "train": ("--config", "--show-config", "--dry-run", "--resume", "--runs", "--new"),
     "transfer": ("--from", "--to", "--strategy", "--via", "--config", "--show-config", "--dry-run", "--new"),
     "pretrain": ("--config", "--dry-run", "--new"),
+    "prove": (
+        "--from",
+        "--to",
+        "--arms",
+        "--sizes",
+        "--seeds",
+        "--name",
+        "--launcher",
+        "--workers",
+        "--config",
+        "--recompute",
+        "--dry-run",
+    ),
     "compare": ("--output", "--runs", "--show-names"),
     "predict": ("--output", "--launcher", "--workers"),
     "evaluate": ("--output",),
@@ -20,7 +33,7 @@ OPTIONS = {
     "list": ("--runs",),
 }
 _PATH_SETTINGS = ("data.root", "split.file", "prepare.cache", "runs.folder", "model.weights")
-_TAKES_WORDS = ("train", "transfer", "pretrain", "predict", "evaluate", "check", "prepare")
+_TAKES_WORDS = ("train", "transfer", "pretrain", "prove", "predict", "evaluate", "check", "prepare")
 _TAKES_RUN = ("predict", "report")
 
 
@@ -54,6 +67,8 @@ def _of_verb(verb: str, before: list[str], word: str) -> Iterable[str]:
         return _paths(word)
     if last in ("--to", "--via", "--strategy"):
         return _listed(word, _names("strategies" if last == "--strategy" else "organs"))
+    if last == "--arms":
+        return _listed(word, ("scratch", "imagenet", "auto", *_names("strategies")))
     if last == "--from":
         return ("imagenet", "none", *_runs(word))
     if last in ("--resume", "--layout", "--scanner", "--launcher"):

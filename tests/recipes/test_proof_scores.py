@@ -12,7 +12,10 @@ CURVE = (CurveRow(0, {"loss": 2.0}), _row(5, a=0.1, b=0.2), CurveRow(7, {"val/di
 
 def test_steps_count_from_the_end_of_the_warm_up():
     table = table_of({("scratch", 2, 0): CURVE}, ["b", "a"])
-    assert [(row.arm, row.size, row.seed, row.step) for row in table.rows] == [("scratch", 2, 0, 0), ("scratch", 2, 0, 5)]
+    assert [(row.arm, row.size, row.seed, row.step) for row in table.rows] == [
+        ("scratch", 2, 0, 0),
+        ("scratch", 2, 0, 5),
+    ]
 
 
 def test_a_patient_without_a_dice_is_none_and_patients_are_in_order():
