@@ -104,7 +104,7 @@ def _arm_run(given: argparse.Namespace, name: str, labelled: int, draw: int) -> 
         "--from", _source(given, arm.origin), "--to", "pancreas", "--strategy", arm.strategy,
         f"data.root={given.target_data.absolute()}", "split.test_fraction=0.39", "split.validation_fraction=0",
         f"data.labelled={labelled}", f"data.labelled_seed={draw}", f"train.seed={draw}", f"train.steps={given.steps}",
-        "prepare.spacing=1.5", *arm.words,
+        "prepare.spacing=1.5", "transfer.guard=false", *arm.words,
     ]  # fmt: skip
     if "transfer.via=liver" in arm.words:
         target.append(f"transfer.via_roots={{liver:{given.source_data.absolute()}}}")
