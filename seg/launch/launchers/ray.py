@@ -38,9 +38,11 @@ class Ray(Launcher):
 @contextmanager
 def _cluster(workers: int) -> Iterator[Any]:
     """The cluster that is open already stays open."""
-    # Before Ray is imported, which would send statistics to the internet and warn of a change to come.
+    # Before Ray is imported, which would send statistics to the internet, warn of a change to come, and let workers
+    # wait for everything else on the machine.
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    os.environ.setdefault("RAY_worker_niceness", "0")
     import ray
 
     if ray.is_initialized():

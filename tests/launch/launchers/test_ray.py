@@ -3,43 +3,42 @@ import signal
 import sys
 import threading
 import time
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
 from seg.launch.job import Job
 from seg.launch.launcher import open_launcher
-from seg.launch.launchers.ray import _share_of_gpus
+from seg.launch.launchers.ray import _cluster, _share_of_gpus
 from seg.train.interrupt import Interrupted
 
 ray = pytest.importorskip("ray")
 WORK = Path(__file__).parents[1] / "work"
-# Half a minute where nothing else runs.
+# Beside much other work it takes a minute.
 pytestmark = pytest.mark.timeout(900)
 
 
 @pytest.fixture(scope="module")
-def _cluster():
+def _open_cluster():
     """One cluster for all tests, whose workers are not told how many threads there are; it costs seconds."""
-    handler = signal.getsignal(signal.SIGTERM)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
-        patch.setenv("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
-        patch.setenv("PYTHONPATH", str(WORK))
-        patch.delenv("OMP_NUM_THREADS", raising=False)
-        ray.init(address="local", num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
-    signal.signal(signal.SIGTERM, handler)
-    yield
-    ray.shutdown()
-    signal.signal(signal.SIGTERM, handler)
+    with ExitStack() as stack:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("PYTHONPATH", str(WORK))
+            patch.delenv("OMP_NUM_THREADS", raising=False)
+            patch.delenv("RAY_ADDRESS", raising=False)
+            stack.enter_context(_cluster(2))
+        yield
 
 
 def _files(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in folder.glob("*.txt")}
 
 
-@pytest.mark.usefixtures("_cluster")
-def test_two_workers_leave_the_same_files_as_this_process(work, mixed, tmp_path) -> None:
+@pytest.mark.usefixtures("_open_cluster")
+def test_two_workers_leave_the_same_files_as_this_process(work, mixed, tmp_path, monkeypatch) -> None:
+    # Neither what the cluster's processes have nor the one that Ray gives its workers.
+    monkeypatch.setenv("OMP_NUM_THREADS", "3")
     here, beside, logs = tmp_path / "a", tmp_path / "b", tmp_path / "logs"
     for folder in (here, beside):
         folder.mkdir()
@@ -63,14 +62,14 @@ def test_two_workers_leave_the_same_files_as_this_process(work, mixed, tmp_path)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="looks for processes in /proc")
-@pytest.mark.usefixtures("_cluster")
+@pytest.mark.usefixtures("_open_cluster")
 def test_a_signal_ends_all_jobs_with_what_they_have_saved(work, tmp_path) -> None:
     def interrupt_when_both_run() -> None:
         while len(list(tmp_path.glob("*.started"))) < 2:
             time.sleep(0.05)
         os.kill(os.getpid(), signal.SIGTERM)
 
-    threading.Thread(target=interrupt_when_both_run).start()
+    threading.Thread(target=interrupt_when_both_run, daemon=True).start()
     jobs = [Job(name, work.wait_for_signal, (tmp_path, name)) for name in ("one", "two", "three")]
     with pytest.raises(Interrupted) as ended:
         open_launcher("ray", 2, tmp_path / "logs").run(jobs)

@@ -42,7 +42,7 @@ def test_a_signal_ends_all_jobs_with_what_they_have_saved(work, tmp_path) -> Non
             time.sleep(0.05)
         os.kill(os.getpid(), signal.SIGTERM)
 
-    threading.Thread(target=interrupt_when_both_run).start()
+    threading.Thread(target=interrupt_when_both_run, daemon=True).start()
     jobs = [Job(name, work.wait_for_signal, (tmp_path, name)) for name in ("one", "two", "three")]
     with pytest.raises(Interrupted) as ended:
         Slurm(2, tmp_path / "logs", "local").run(jobs)
