@@ -70,7 +70,8 @@ def source_network(settings: Settings, target: Target, origin: Origin) -> SegNet
     plan = replace(target.prepared.plan, neighbours=settings.prepare.neighbours)
     torch.manual_seed(settings.train.seed)
     network, _ = start_network(own_heads, plan, [origin])
-    return network.to(choose_device(settings.train.device))
+    layout = torch.channels_last if settings.train.channels_last else torch.contiguous_format
+    return network.to(choose_device(settings.train.device)).to(memory_format=layout)
 
 
 def look(candidate: Candidate, target: Target) -> Looked:

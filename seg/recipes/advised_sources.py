@@ -93,9 +93,8 @@ def mistrusted(candidate: Candidate, checked: Checked) -> str:
     shown = sorted(set(candidate.origin.organs) & {organ.name for organ in checked.organs})
     taught = _shared(checked, (*checked.split.train, *checked.split.validation), seen) if shown else 0
     if taught:
-        return (
-            f"it learned the {', '.join(shown)} of {taught} of the target's own training patients, so it knows answers"
-        )
+        organs = ", ".join(shown)
+        return f"it learned the {organs} of {taught} patients who train or validate the target, so it knows answers"
     return ""
 
 

@@ -66,7 +66,7 @@ def test_two_data_sets_have_a_map_too(seen_of: SeenOf) -> None:
 def _map(distances: dict[tuple[str, str], float], organs: dict[str, tuple[str, ...]]) -> DistanceMap:
     names = tuple(organs)
     table = tuple(tuple(distances.get((a, b), distances.get((b, a), 0.0)) for b in names) for a in names)
-    sources = tuple((f"{name}-run",) for name in names[:-1]) + ((),)
+    sources = (*((f"{name}-run",) for name in names[:-1]), ())
     return DistanceMap("imagenet", names, tuple(organs.values()), sources, table, ((0.0, 0.0),) * len(names), 1.0)
 
 

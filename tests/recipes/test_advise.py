@@ -161,7 +161,7 @@ def test_a_run_that_knows_the_answers_is_left_out_unless_it_is_named(knower: Set
     assert [one.name for one in advice.sources] == ["none"]
     name, why = advice.left_out[0]
     assert name == "knower"
-    assert "it learned the pancreas of 3 of the target's own training patients" in why
+    assert "it learned the pancreas of 4 patients who train or validate the target" in why
 
 
 def test_a_run_that_saw_the_test_patients_is_left_out(knower: Settings) -> None:

@@ -33,7 +33,7 @@ def quadrant_svg(chart: QuadrantChart) -> str:
         axes.minorticks_off()
         _cases(axes, chart, low, high)
         for number, (point, distance) in enumerate(known):
-            height = chart.slices * _spread(number, len(known), chart, low, high)
+            height = _spread(number, len(known), chart, low, high)
             colour = SERIES[number % len(SERIES)]
             if point.interval is not None:
                 axes.plot(point.interval, [height, height], "-", color=colour, linewidth=2, alpha=0.6)
@@ -58,14 +58,14 @@ def _slices_shown(chart: QuadrantChart) -> tuple[float, float]:
 
 
 def _spread(number: int, count: int, chart: QuadrantChart, low: float, high: float) -> float:
-    """All sources share the target's number of slices; a factor that keeps their names apart and in their half."""
-    step = math.exp(0.055 * math.log(high / low))
-    factors = [math.pow(step, place - (count - 1) / 2) for place in range(count)]
+    """All sources share the target's number of slices, but are drawn so that their names are apart, in its half."""
     small = chart.slices < chart.small_below
-    bottom, top = (low * 1.15, chart.small_below / 1.3) if small else (chart.small_below * 1.3, high / 1.15)
-    shift = min(1.0, top / (chart.slices * factors[-1])) if count else 1.0
-    shift = max(shift, bottom / (chart.slices * factors[0])) if count else 1.0
-    return factors[count - 1 - number] * shift
+    bottom, top = (low * 1.3, chart.small_below / 1.3) if small else (chart.small_below * 1.3, high / 1.3)
+    usual, most = math.exp(0.055 * math.log(high / low)), math.pow(top / bottom, 1 / max(1, count - 1))
+    step = min(usual, most)
+    reach = math.pow(step, (count - 1) / 2)
+    middle = min(max(max(chart.slices, 1), bottom * reach), top / reach)
+    return middle * math.pow(step, (count - 1) / 2 - number)
 
 
 def _cases(axes: Any, chart: QuadrantChart, low: float, high: float) -> None:
