@@ -8,11 +8,13 @@ from collections.abc import Callable
 from typing import Any
 
 from faults.child import report
-from seg.train import loop, tensor_file
+from seg.train import loop, saver, tensor_file
 from seg.train.saver import Saver
 
 CALLS = ("fsync", "rename", "replace", "link")
 Fault = Callable[[], None]
+BEGUN, ENDED = "save begun", "save ended"
+"""What a journalled training reports."""
 
 
 def in_write(number: int, delay_ms: float = 0.0) -> Fault:
@@ -41,6 +43,25 @@ def in_write(number: int, delay_ms: float = 0.0) -> Fault:
             return entered
 
         Saver.__enter__ = armed
+
+    return arm
+
+
+def journalled(fault: Fault) -> Fault:
+    """A fault in a training that reports when it begins and ends to write a checkpoint, or its last weights."""
+
+    def told(write: Callable[..., None]) -> Callable[..., None]:
+        def telling(*given: Any) -> None:
+            report(BEGUN)
+            write(*given)
+            report(ENDED)
+
+        return telling
+
+    def arm() -> None:
+        Saver._write = told(Saver._write)  # type: ignore[method-assign]
+        saver.write_last = told(saver.write_last)
+        fault()
 
     return arm
 
