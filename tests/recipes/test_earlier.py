@@ -5,6 +5,7 @@ import pytest
 from seg.config import Settings
 from seg.digest import file_sha256
 from seg.errors import DataError
+from seg.lock import held
 from seg.overrides import resolve
 from seg.recipes import earlier
 from seg.recipes.earlier import changed, find_earlier, run_name
@@ -84,6 +85,12 @@ def test_what_a_process_left_that_was_killed_before_it_began_is_free(made: Run, 
 def test_a_start_without_a_file_is_not_compared(made: Run) -> None:
     named, run = find_earlier(_settings(), [Origin("imagenet")], lambda: None)
     assert (named.runs.name, run) == ("hop", made)
+
+
+def test_a_run_that_another_process_is_at_work_in_is_left_alone(made: Run, start: Origin) -> None:
+    with held(made.folder):
+        assert _found(_settings(), start) == ("hop-2", None)
+    assert _found(_settings(), start) == ("hop", "hop")
 
 
 def test_some_settings_are_changed_and_the_others_stay() -> None:

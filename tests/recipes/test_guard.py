@@ -212,6 +212,19 @@ def test_a_source_that_does_not_hurt_is_used_as_without_a_guard(words, sources, 
     assert found.sentence() in guarded.report.read_text(encoding="utf-8").replace("&#39;", "'")
 
 
+def _of_several(settings: Settings) -> tuple[str, dict[str, float], str]:
+    run = transfer(settings, console=QUIET)
+    found = None if run is None else guard_of(run)
+    return ("", {}, "") if run is None or found is None else (found.verdict, found.fallback.patients, run.name)
+
+
+def test_several_processes_come_to_one_verdict(words, sources, tmp_path, side_by_side):
+    given = words(tmp_path, "transfer.probe_steps=2")
+    first, second = side_by_side(2, _of_several, _asked(given, sources["shuffled"]))
+    assert first == second
+    assert len(first[1]) == 6
+
+
 def test_a_dry_run_says_what_would_be_tried_and_leaves_nothing(words, sources, tmp_path):
     text = io.StringIO()
     settings = _asked(words(tmp_path / "runs"), sources["shuffled"])
