@@ -10,7 +10,7 @@ from seg.overrides import resolve
 from seg.recipes.source import Origin
 from seg.schema import TABLES, as_text, flatten
 
-_OF_THE_ADVICE = ("organ", "preset", "strategy", "components", "transfer.", "advise.", "model.weights", "runs.name")
+_OF_THE_ADVICE = ("organ", "preset", "strategy", "components", "transfer.", "advise.", "runs.name")
 _OF_THE_SOURCE = ("model.encoder", "model.decoder_channels", "model.edge_", "prepare.neighbours")
 _PRESETS_OF_THE_MACHINE = ("auto", "cpu", "gpu")
 
@@ -31,7 +31,8 @@ def said_of_target(settings: Settings, origin: Origin) -> tuple[str, ...]:
     """The words that lead to these settings from their defaults; what comes from the source is left out."""
     preset = () if settings.preset in _PRESETS_OF_THE_MACHINE else (f"preset={settings.preset}",)
     usual = resolve([f"organ={','.join(settings.organ)}", f"preset={settings.preset}"])
-    left_out = (*_OF_THE_ADVICE, *(_OF_THE_SOURCE if origin.run is not None else ()))
+    # Beside a run `model.weights` is what the guard of a transfer falls back on; elsewhere it would be a second start.
+    left_out = (*_OF_THE_ADVICE, *(("model.weights",) if origin.run is None else _OF_THE_SOURCE))
     defaults = dict(flatten(usual.model_dump(mode="json")))
     return (
         *preset,

@@ -31,6 +31,7 @@ def with_advice(words: Sequence[str], config: Sequence[AnyPath] = ()) -> tuple[s
     from seg.advise.advice import chosen
     from seg.recipes.advise import advise
     from seg.recipes.advised_page import write_advice
+    from seg.recipes.source import WORDS
 
     # Not on the standard output, which `--show-config` fills with settings.
     console = Console(stderr=True)
@@ -40,7 +41,9 @@ def with_advice(words: Sequence[str], config: Sequence[AnyPath] = ()) -> tuple[s
     source, names, own = chosen(advice)
     new = [word for word in own if word.partition("=")[0] not in said]
     note = f"Chosen by --strategy auto. {' '.join(advice.sentences)} {advice.why}"
-    rest = [word for word in words if word.partition("=")[0] not in _OF_THE_SOURCE]
+    # Weights that were among the sources, and not chosen, are no second start.
+    dropped = (*_OF_THE_SOURCE, *(("model.weights",) if source in WORDS else ()))
+    rest = [word for word in words if word.partition("=")[0] not in dropped]
     return (f"transfer.source={source}", f"strategy={','.join(names)}", *new, *rest, f"transfer.advised={note}")
 
 

@@ -11,6 +11,7 @@ import pytest
 from rich.console import Console
 
 from seg.advise.advice import Advice, advice_from_json, chosen
+from seg.api import transfer_settings, transfer_words
 from seg.config import Settings
 from seg.errors import CheckpointError, UsageError
 from seg.overrides import resolve
@@ -146,6 +147,15 @@ def test_one_labelled_patient_gives_no_intervals_and_no_certainty(words: tuple[s
     assert "rests on one labelled patient" in advice.sentences[1]
     assert advice.map is None
     assert "could not be compared" in advice.path_why or "starts from nothing" in advice.path_why
+
+
+def test_a_transfer_with_the_strategy_auto_does_what_the_advice_says(words: tuple[str, ...]) -> None:
+    own = [word for word in words if not word.startswith(("organ=", "model.encoder", "model.decoder_channels"))]
+    settings = transfer_settings(transfer_words("both", "pancreas", own, "auto"))
+    kept = advice_from_json((Path(settings.runs.folder) / "advice" / "pancreas.json").read_text())
+    assert (settings.transfer.source, settings.strategy) == (("both",), kept.strategy)
+    assert settings.model.encoder == "resnet18"
+    assert kept.why in settings.transfer.advised
 
 
 @pytest.fixture

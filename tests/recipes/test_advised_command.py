@@ -38,7 +38,10 @@ def test_a_run_gives_its_network_so_the_command_does_not() -> None:
     said = said_of_target(
         resolve(WORDS), Origin("liver", Run(Path("runs/liver")), Path("runs/liver/model.safetensors"))
     )
-    assert not [word for word in said if word.startswith(("model.", "prepare.neighbours"))]
+    assert not [
+        word for word in said if word.startswith(("model.enc", "model.dec", "model.edge", "prepare.neighbours"))
+    ]
+    assert "model.weights=w.pth" in said
     assert "train.steps=7" in said
 
 

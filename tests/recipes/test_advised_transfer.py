@@ -84,6 +84,14 @@ def test_source_strategy_and_settings_come_from_the_advice_and_its_reason_goes_a
     assert "Start from it. (why: advice.html)" in said.err
 
 
+def test_weights_that_were_not_chosen_are_no_second_start(asked: Callable[..., Asked]) -> None:
+    asked("none", "supervised")
+    words = with_advice(transfer_words("auto", "pancreas", ["model.weights=w.safetensors"], "auto"))
+    assert not [word for word in words if word.startswith("model.weights")]
+    asked("liver-1", "finetune")
+    assert "model.weights=w.pth" in with_advice(transfer_words("auto", "pancreas", ["model.weights=w.pth"], "auto"))
+
+
 def test_auto_as_a_source_asks_about_all(asked: Callable[..., Asked]) -> None:
     notes = asked("none", "supervised")
     with_advice(transfer_words("auto", "pancreas", (), "auto"))
