@@ -15,7 +15,8 @@ from seg.records import Evaluation, Finding, Interval
 from seg.runs import Run
 
 VERBS = (
-    "train", "pretrain", "compare", "predict", "evaluate", "report", "check", "prepare", "phantom", "list", "completion",
+    "train", "pretrain", "compare", "predict", "evaluate", "report", "check", "prepare", "phantom", "list",
+    "completion",
 )  # fmt: skip
 
 

@@ -47,7 +47,8 @@ def copy_run() -> Callable[..., Run]:
 def stepwise_words(phantoms: Path, cache: Path) -> tuple[str, ...]:
     """Settings of a step-by-step transfer of very small trainings, from nothing to the pancreas."""
     return (
-        "organ=pancreas", "transfer.source=none", "transfer.guard=false", "transfer.probe_steps=2", f"data.root={phantoms}",
+        "organ=pancreas", "transfer.source=none", "transfer.guard=false", "transfer.probe_steps=2",
+        f"data.root={phantoms}",
         f"prepare.cache={cache}", "prepare.size_px=32", "model.encoder=tu-test_resnet", "model.weights=none",
         "model.decoder_channels=16,16,8,8,8", "train.steps=4", "train.batch_size=2", "train.validations=1",
         "train.threads=1", "train.precision=fp32", "train.tensorboard=false", "evaluate.bootstrap_samples=100",
