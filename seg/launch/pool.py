@@ -1,5 +1,6 @@
 """Jobs beside this process, so many at a time: begun, waited for, tried again, stopped by a signal."""
 
+import time
 from collections import deque
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,6 +10,9 @@ from seg.launch.job import Failed, Job
 from seg.launch.launcher import refuse_twins
 from seg.launch.tries import Told, Tries
 from seg.train.interrupt import Interrupt, Interrupted
+
+_ENDED_WITHIN_S = 300.0
+"""How long jobs may take to save what they have; a cluster that the same signal ended would never say they did."""
 
 
 class Place(Protocol):
@@ -50,7 +54,8 @@ def run_in(place: Place, jobs: Sequence[Job], workers: int, logs: Path, told: To
                         waiting.appendleft(job)
             if interrupt.requested:
                 place.stop()
-                while running:
+                end = time.monotonic() + _ENDED_WITHIN_S
+                while running and time.monotonic() < end:
                     running -= len(place.ended())
                 raise Interrupted(interrupt.exit_code)
     finally:
