@@ -5,13 +5,24 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 VERBS = (
-    "train", "transfer", "pretrain", "prove", "compare", "predict", "evaluate", "report", "check", "prepare", "phantom",
-    "list", "completion",
+    "train", "transfer", "pretrain", "advise", "prove", "compare", "predict", "evaluate", "report", "check", "prepare",
+    "phantom", "list", "completion",
 )  # fmt: skip
 OPTIONS = {
     "train": ("--config", "--show-config", "--dry-run", "--resume", "--runs", "--new"),
-    "transfer": ("--from", "--to", "--strategy", "--via", "--config", "--show-config", "--dry-run", "--new"),
+    "transfer": (
+        "--from",
+        "--to",
+        "--strategy",
+        "--via",
+        "--no-guard",
+        "--config",
+        "--show-config",
+        "--dry-run",
+        "--new",
+    ),
     "pretrain": ("--config", "--dry-run", "--new"),
+    "advise": ("--to", "--from", "--config"),
     "prove": (
         "--from",
         "--to",
@@ -33,7 +44,7 @@ OPTIONS = {
     "list": ("--runs",),
 }
 _PATH_SETTINGS = ("data.root", "split.file", "prepare.cache", "runs.folder", "model.weights")
-_TAKES_WORDS = ("train", "transfer", "pretrain", "prove", "predict", "evaluate", "check", "prepare")
+_TAKES_WORDS = ("train", "transfer", "pretrain", "advise", "prove", "predict", "evaluate", "check", "prepare")
 _TAKES_RUN = ("predict", "report")
 
 
