@@ -214,3 +214,13 @@ def test_two_sources_of_one_name_are_told_apart(words: tuple[str, ...], finished
     assert replace(advice.sources[0], name="", word="", rank=0, first=0.0, rank_interval=(0, 0)).measured == (
         advice.sources[1].measured
     )
+
+
+def test_a_pretraining_is_a_source_without_labels(
+    words: tuple[str, ...], finished: Run, copy_run: Callable[..., Run], tmp_path: Path
+) -> None:
+    copy_run(finished, tmp_path / "runs" / "seen", organs=(), verb="pretrain")
+    advice, _ = _asked(words, f"runs.folder={tmp_path / 'runs'}", sources=("seen",))
+    (source,) = advice.sources
+    assert (source.scans, source.no_scans) == (0, "it learned without labels")
+    assert source.value("leep", "whole") is None
