@@ -11,12 +11,13 @@ from seg import api
 from seg.cli import main
 from seg.data.phantom.layouts import write_phantoms
 from seg.errors import DataError
+from seg.overrides import resolve
 from seg.records import Evaluation, Finding, Interval
-from seg.runs import Run
+from seg.runs import Run, new_manifest
 
 VERBS = (
-    "train", "pretrain", "compare", "predict", "evaluate", "report", "check", "prepare", "phantom", "list",
-    "completion",
+    "train", "pretrain", "transfer", "advise", "prove", "compare", "predict", "evaluate", "report", "check",
+    "prepare", "phantom", "list", "completion",
 )  # fmt: skip
 
 
@@ -205,11 +206,13 @@ def test_train_hands_everything_to_the_function_of_that_name(monkeypatch, capsys
     assert (seen["dry_run"], seen["resume"], str(seen["runs"])) == (True, None, "r")
 
 
-def test_train_says_where_the_run_lies(monkeypatch, capsys):
-    monkeypatch.setattr(api, "train", lambda **options: Run(Path("runs/liver-1")))
+def test_train_says_where_the_run_lies(monkeypatch, capsys, tmp_path):
+    run = Run(tmp_path)
+    run.write_manifest(new_manifest(run, "train", resolve([])))
+    monkeypatch.setattr(api, "train", lambda **options: run)
     assert main(["train"]) == 0
     shown = capsys.readouterr().out
-    assert shown == "No patient was kept back, so nothing says how good this model is.\nRun: runs/liver-1\n"
+    assert shown == f"No patient was kept back, so nothing says how good this model is.\nRun: {tmp_path}\n"
 
 
 def test_report_says_where_the_page_lies(monkeypatch, capsys):

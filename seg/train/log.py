@@ -74,6 +74,9 @@ class TrainingLog:
                 board.add_scalar(name, value, step)
         except OSError as error:
             self._board = None
+            with suppress(OSError):
+                # Its thread would go on trying.
+                board.close()
             self.say(f"TensorBoard gets no more of this training: {error}")
 
     def progress(self, step: int, facts: str) -> None:

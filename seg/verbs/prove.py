@@ -39,7 +39,7 @@ def prove(
     dry_run: DryRun = False,
     debug: Debug = False,
 ) -> None:
-    """Say whether a transfer helped: train with and without it on the same draws.
+    """Train with and without a transfer; say whether it helped.
 
     Ends with the verdict in a sentence, a table and a report. A proof that was killed goes on by the same command.
     """
