@@ -75,7 +75,13 @@ def _explain(error: Exception) -> int:
         return error.exit_code
     if isinstance(error, TyperException):
         message = re.sub(r"\(Possible options: (.*)\)", r"Did you mean \1?", error.format_message())
-        print(f"Error\n  found     {message}\n  to do     see `seg --help`", file=sys.stderr)
+        print(f"Error\n  found     {message}\n  to do     see `{_asked_of(error)} --help`", file=sys.stderr)
         return 2
     print(f"Error: {type(error).__name__}: {error}. Run it again with --debug for the details.", file=sys.stderr)
     return 1
+
+
+def _asked_of(error: TyperException) -> str:
+    """The command whose help explains an error of the command line: `seg`, or `seg` and a verb."""
+    context = vars(error).get("ctx")
+    return "seg" if context is None else str(context.command_path)

@@ -14,7 +14,7 @@ from seg.advise.evidence import Seen
 from seg.transfer.mmd import gaussian_kernel
 
 _Array = NDArray[np.float64]
-DISTANCE = "maximum mean discrepancy of whole slices"
+DISTANCE = "maximum mean discrepancy of whole slices (the measure mmd is its square)"
 
 
 @dataclass(frozen=True)

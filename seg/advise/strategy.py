@@ -53,7 +53,7 @@ def choose_strategy(quadrant: Quadrant, start: Start, settings: Advise) -> Choic
         if _enough_unlabelled(start, settings) and start.segments:
             return Choice(("copy_paste",), (), _copy_paste(quadrant, start, settings))
         if quadrant.strategy == ("feature_extract",):
-            why = f"{quadrant.why} So says the textbook; fine-tuning is chosen instead. {FINETUNE_EVIDENCE}"
+            why = f"Fine-tuning is chosen. {FINETUNE_EVIDENCE} The textbook says feature_extract: {quadrant.why}"
             return Choice(("finetune",), (), why)
     return Choice(quadrant.strategy, quadrant.words, quadrant.why)
 
@@ -69,7 +69,7 @@ def _copy_paste(quadrant: Quadrant, start: Start, settings: Advise) -> str:
         else ""
     )
     return (
-        f"{quadrant.why} So says the textbook ({', '.join(quadrant.strategy)}), which knows of no unlabelled scans. "
         f"{start.unlabelled} unlabelled patients are there beside {start.labelled} labelled ones "
-        f"(advise.unlabelled_share={settings.unlabelled_share:g}), so copy_paste is chosen. {COPY_PASTE_EVIDENCE}{few}"
+        f"(advise.unlabelled_share={settings.unlabelled_share:g}), so copy_paste is chosen. {COPY_PASTE_EVIDENCE}{few} "
+        f"The textbook knows of no unlabelled scans and says {', '.join(quadrant.strategy)}: {quadrant.why}"
     )

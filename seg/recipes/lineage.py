@@ -17,6 +17,7 @@ from seg.report.transferred import MEAN, rates_text
 from seg.runs import Run
 from seg.train.outcome import transfer_table
 from seg.train.training import Training
+from seg.transfer.heads_first import steps_of_heads
 
 CURVES = "source-curves.jsonl"
 
@@ -42,8 +43,13 @@ def start_lines(training: Training, origins: Sequence[Origin]) -> tuple[str, ...
         *(f"  {note}" for note in start.notes),
         f"Learning: {learning / 1e6:.3g} of {parameters / 1e6:.3g} million parameters"
         f"{f', at {rates} times optim.lr' if rates else ''}; "
-        f"{sum(row.frozen for row in rows)} tensors are frozen",
+        f"{sum(row.frozen for row in rows)} tensors are frozen{_at_first(training)}",
     )
+
+
+def _at_first(training: Training) -> str:
+    steps = steps_of_heads(training.settings, training.total_steps)
+    return f" at first; after {steps} steps of the heads alone the others learn too" if steps else ""
 
 
 def lineage_of(training: Training, origins: Sequence[Origin]) -> dict[str, Any]:

@@ -11,6 +11,8 @@ from seg.config import Settings
 from seg.data.splits import draw_split, refuse_leaks
 from seg.errors import CheckpointError, DataError, SegError, UsageError
 from seg.progress import Progress, silent
+from seg.proof.sign_flip import smallest_p
+from seg.proof.verdict import LEVEL
 from seg.recipes.arms import IMAGENET, Arm
 from seg.recipes.components import fitted_to_labels, refuse_start_without_needs
 from seg.recipes.earlier import changed
@@ -21,9 +23,12 @@ from seg.recipes.source import find_origins
 from seg.recipes.source_place import refuse_other_source
 from seg.recipes.start import refuse_bad_start
 from seg.recipes.train import make_ready, refuse_lone_pixel, refuse_mirrored_pairs
+from seg.report.numbers import count_text
 from seg.runs import Run
 
 _SHOWN = 8
+_MEASURES = 3
+"""Start, slope and end are judged together, so that the smallest p counts threefold (Holm)."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +49,18 @@ class Planned:
     def finished(self) -> bool:
         """Whether nothing is left to do."""
         return state_of(self.run) == "finished"
+
+
+def too_few_to_tell(checked: Checked) -> str:
+    """A warning where so few patients are tested that not even one and the same difference in all would be evidence."""
+    patients = len(checked.split.test)
+    enough = next(count for count in range(1, 100) if smallest_p(count) * _MEASURES < LEVEL)
+    if patients >= enough:
+        return ""
+    return (
+        f"Warning: {count_text(patients, 'test patient')} cannot show whether anything helped, however large the "
+        f"difference; {enough} can. The verdict will be `no evidence`: raise split.test_fraction, or label more."
+    )
 
 
 def refuse_bad_plan(planned: Sequence[Planned], stages: Stage) -> Checked:

@@ -44,6 +44,7 @@ class Told:
     def __call__(self, job: Job, state: str) -> None:
         """Said by a launcher: how a job stands."""
         if state == STARTED:
+            self._say(f"Training {job.name}, {len(self._planned)} in all")
             return
         word, _, reason = state.partition(": ")
         if word == "again":

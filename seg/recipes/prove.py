@@ -9,12 +9,12 @@ from pathlib import Path
 from rich.console import Console
 
 from seg.atomic import require_writable, write_text
-from seg.errors import ResourceError, SegError, TrainingError
+from seg.errors import CheckpointError, ResourceError, SegError, TrainingError
 from seg.lock import NAME as LOCK
 from seg.lock import held
 from seg.proof.scores import ScoreTable
 from seg.recipes.prepare import Checked
-from seg.recipes.proof_checks import Planned, refuse_bad_plan
+from seg.recipes.proof_checks import Planned, refuse_bad_plan, too_few_to_tell
 from seg.recipes.proof_folder import Asked, ProofFolder, read_asked, write_asked
 from seg.recipes.proof_jobs import run_jobs
 from seg.recipes.proof_page import COLUMNS, console_rows, write_page, write_table
@@ -87,6 +87,8 @@ def prove(
         plan = plan_proof(question, folder, console)
         describe(plan, console)
         checked = refuse_bad_plan(plan.trainings, console_stages(console))
+        if warning := too_few_to_tell(checked):
+            console.print(warning, highlight=False, markup=False, soft_wrap=True)
         write_asked(folder, plan.asked)
         failed = _train(plan, launcher, workers, console)
         return _conclude(plan, checked, failed, console)
@@ -95,8 +97,21 @@ def prove(
 def recompute(folder: ProofFolder) -> Outcome:
     """Verdict, table and page again, from what was asked and the saved scores alone."""
     asked = read_asked(folder)
+    if not folder.scores.exists():
+        raise _unfinished(folder, asked)
     with _locked(folder):
         return Outcome(folder.folder, _say(folder, asked, folder.read_scores()), {})
+
+
+def _unfinished(folder: ProofFolder, asked: Asked) -> CheckpointError:
+    runs = [folder.run(arm, size, seed) for arm in asked.arms for size in asked.sizes for seed in range(asked.seeds)]
+    ended = sum(run.evaluation() is not None for run in runs)
+    return CheckpointError(
+        found=f"an unfinished proof without scores ({ended} of {len(runs)} trainings have ended)",
+        expected="the scores of a proof that came to its end",
+        fix="give the command of the proof again: it goes on; `seg compare` sets finished runs beside each other",
+        path=folder.scores, code="proof-unfinished",
+    )  # fmt: skip
 
 
 @contextmanager

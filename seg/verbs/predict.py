@@ -20,7 +20,9 @@ def predict(
         str,
         typer.Option("--launcher", metavar="NAME", help="Where scans are predicted (seg list launchers)."),
     ] = "in_process",
-    workers: Annotated[int, typer.Option("--workers", metavar="N", help="Parts of the scans predicted at a time.")] = 1,
+    workers: Annotated[
+        int, typer.Option("--workers", metavar="N", min=1, help="Parts of the scans predicted at a time.")
+    ] = 1,
     debug: Debug = False,
 ) -> None:
     """Segment scans with a trained model.

@@ -31,7 +31,9 @@ def prove(
     launcher: Annotated[
         str, typer.Option("--launcher", metavar="NAME", help="Where trainings run: in_process, processes, ray, slurm.")
     ] = "in_process",
-    workers: Annotated[int, typer.Option("--workers", metavar="N", help="How many trainings run at a time.")] = 1,
+    workers: Annotated[
+        int, typer.Option("--workers", metavar="N", min=1, help="How many trainings run at a time.")
+    ] = 1,
     config: Config = None,
     recompute: Annotated[
         bool, typer.Option("--recompute", help="Make verdict, table and page again from the saved scores.")

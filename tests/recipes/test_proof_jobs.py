@@ -32,6 +32,7 @@ def test_every_training_that_ends_is_a_line_with_the_time_that_is_left(monkeypat
     told(_job("scratch-2-1"), "failed: no memory")
     told(_job("scratch-2-2"), "finished")
     assert lines == [
+        "Training scratch-2-0, 3 in all",
         "1 of 3 trainings: scratch-2-0 ended at Dice 0.500; about 2 min left",
         "scratch-2-1 is tried once more: killed by signal 9",
         "2 of 3 trainings: scratch-2-1 failed twice: no memory; about 2 min left",

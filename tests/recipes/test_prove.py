@@ -59,6 +59,7 @@ def faked(monkeypatch, stepwise_words, tmp_path):
 
     monkeypatch.setattr(proof_jobs, "transfer", fake)
     monkeypatch.setattr(prove, "refuse_bad_plan", lambda planned, stages: None)
+    monkeypatch.setattr(prove, "too_few_to_tell", lambda checked: "")
     monkeypatch.setattr(prove, "take_pictures", without_scans)
 
     def question(*arms, **more):
