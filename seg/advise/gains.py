@@ -23,7 +23,7 @@ class SourceGain:
     source: str
     """Its name in the advice."""
     gain: float
-    """Dice, 0 to 1, at the end of the training beside the proof's best arm without transfer, mean over its arms."""
+    """Dice, 0 to 1, at the end of the training beside the proof's best arm without transfer, mean over `arms`."""
     arms: tuple[str, ...]
     """Of the proof, that started from it."""
     proof: str

@@ -1,6 +1,7 @@
 """What finished proofs found an advice's sources to be worth, and how well the advice orders them."""
 
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -22,15 +23,25 @@ def with_gains(advice: Advice, places: Mapping[str, str], settings: Settings) ->
 
 
 def _of_sources(realised: tuple[RealisedGain, ...], names: Mapping[str, str]) -> Iterator[SourceGain]:
-    """The mean over a source's arms, so that one with many arms is not judged by its luckiest."""
+    """What each source gained by the strategy that most sources were proven with, so that it is not that which differs.
+
+    The mean where several of its arms are such, so that one with many arms is not judged by its luckiest.
+    """
     for proof, size in dict.fromkeys((gain.proof, gain.size) for gain in realised):
         own = [gain for gain in realised if (gain.proof, gain.size) == (proof, size)]
         title = f"{proof}, {count_text(size, 'labelled patient')}"
         for place in dict.fromkeys(_resolved(gain.source) for gain in own):
-            found = [gain for gain in own if _resolved(gain.source) == place]
+            found = _by_shared_strategy([gain for gain in own if _resolved(gain.source) == place], own)
             if place in names:
                 mean = sum(gain.gain for gain in found) / len(found)
                 yield SourceGain(names[place], mean, tuple(gain.arm for gain in found), title)
+
+
+def _by_shared_strategy(found: Sequence[RealisedGain], proven: Sequence[RealisedGain]) -> list[RealisedGain]:
+    """Those of one source's gains whose strategy the most sources of the proof have."""
+    sources = Counter(strategy for strategy, _ in {(gain.strategy, _resolved(gain.source)) for gain in proven})
+    most = max(sources[gain.strategy] for gain in found)
+    return [gain for gain in found if sources[gain.strategy] == most]
 
 
 def _agreements(advice: Advice, gains: tuple[SourceGain, ...]) -> Iterator[Agreement]:

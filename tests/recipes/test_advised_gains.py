@@ -27,8 +27,22 @@ def advice() -> Advice:
     )  # fmt: skip
 
 
-def _gain(source: str, arm: str, gain: float, size: int = 5) -> RealisedGain:
-    return RealisedGain("first", source, source, arm, ("finetune",), size, "imagenet", gain)
+def _gain(source: str, arm: str, gain: float, size: int = 5, strategy: str = "finetune") -> RealisedGain:
+    return RealisedGain("first", source, source, arm, (strategy,), size, "imagenet", gain)
+
+
+def test_sources_are_set_beside_each_other_by_the_strategy_that_most_were_proven_with(
+    advice: Advice, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    realised = (
+        _gain("liver", "finetune", -0.01), _gain("liver", "copy_paste", 0.05, strategy="copy_paste"),
+        _gain("imagenet", "imagenet:finetune", 0.01), _gain("none", "scratch", -0.2, strategy="supervised"),
+    )  # fmt: skip
+    monkeypatch.setattr(advised_gains, "realised_gains", lambda folder, organ: realised)
+    places = {"liver": "liver", "imagenet": "imagenet", "none": "none"}
+    found = with_gains(advice, places, resolve([f"runs.folder={tmp_path}"]))
+    assert {gain.source: gain.gain for gain in found.gains} == {"liver": -0.01, "imagenet": 0.01, "none": -0.2}
+    assert found.agreements[0].correlation == pytest.approx(0.5)
 
 
 def test_gains_of_a_proof_are_set_beside_what_was_said(
