@@ -22,7 +22,7 @@ def judge(transfer: Probed, fallback: Probed, judged: str, margin: float = MARGI
         return Guarded(transfer, fallback, "cannot say", judged, margin)
     ours, theirs = (np.array([[[arm.patients[name] for name in names]]]) for arm in (transfer, fallback))
     word, estimate, low, high = _word(ours, theirs, margin)
-    if word != "hurt" and theirs.mean() < BEGUN:
+    if theirs.mean() < BEGUN and (word != "hurt" or ours.mean() < BEGUN):
         word = "cannot say"
     return Guarded(transfer, fallback, word, judged, margin, estimate, low, high)
 

@@ -131,9 +131,8 @@ def from_json(text: str) -> ScoreTable:
             for arm, seed, size, step, dice in raw["rows"]
         ]
         known = raw["schema"] == SCHEMA
-        cases = tuple(map(str, raw["cases"]))
-    except (ValueError, KeyError, TypeError) as error:
+        if not known:
+            raise _broken(f"scores of layout {raw['schema']}", f"layout {SCHEMA}")
+        return ScoreTable(tuple(map(str, raw["cases"])), tuple(rows))
+    except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
         raise _broken(f"no table of scores ({error})", "what an experiment of this program saved") from error
-    if not known:
-        raise _broken(f"scores of layout {raw['schema']}", f"layout {SCHEMA}")
-    return ScoreTable(cases, tuple(rows))

@@ -79,7 +79,7 @@ def way_to(
     hops = f"{found.between(start, middle):.2f} from {start}, {found.between(middle, target):.2f} from {target}"
     why = (
         f"The {organ} lies on the way: {hops}, which are {apart:.2f} apart. The distances are those of the map; "
-        "nothing was trained, and --via keeps a step only where the target's own patients gain by it."
+        "nothing was trained, and --via keeps a step only where the target's validation patients did not fall by it."
     )
     root = _root_of(middle, found, looked)
     via = {organ: "" if root == settings.data.root else root}

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 from seg.atomic import write_text
+from seg.errors import UsageError
 from seg.proof.scores import to_json
 from seg.proof.table import record
 from seg.recipes.comparison import ComparedOrgan, Comparison
@@ -18,11 +19,22 @@ SCHEMA = 1
 
 def write_comparison(comparison: Comparison, output: Path, show_names: bool) -> tuple[Path, ...]:
     """Four files into `output`, of several organs into a folder each; returns the pages."""
+    _refuse_other_folder(output)
     several = len(comparison.organs) > 1
     return tuple(
-        _write(comparison, found, output / found.organ if several else output, show_names)
+        _write(comparison, found, output / Path(found.organ).name if several else output, show_names)
         for found in comparison.organs
     )
+
+
+def _refuse_other_folder(output: Path) -> None:
+    """Raise UsageError for the folder of a run or a proof, whose page and scores would be replaced."""
+    for name, what in (("manifest.json", "a run"), ("proof.json", "a proof")):
+        if (output / name).exists():
+            raise UsageError(
+                found=f"the folder of {what}", expected="a folder for the comparison alone", fix="choose another -o",
+                path=output, code="output-taken",
+            )  # fmt: skip
 
 
 def _write(comparison: Comparison, found: ComparedOrgan, folder: Path, show_names: bool) -> Path:

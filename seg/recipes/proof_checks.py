@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 
 from seg.config import Settings
-from seg.data.splits import draw_split, refuse_leaks
+from seg.data.splits import draw_split, load_split, refuse_leaks
 from seg.errors import CheckpointError, DataError, SegError, UsageError
 from seg.progress import Progress, silent
 from seg.proof.sign_flip import smallest_p
@@ -181,6 +181,19 @@ def refuse_taken_training(one: Planned, checked: Checked) -> None:
         )  # fmt: skip
     refuse_other_source(run, find_origins(one.settings))
     _refuse_other_scans(run, checked)
+    _refuse_other_patients(run, drawn(one, checked))
+
+
+def _refuse_other_patients(run: Run, checked: Checked) -> None:
+    """Raise DataError where the patients are divided otherwise by now, such as by new ones in the folder."""
+    saved = run.folder / "split.json"
+    if saved.exists() and load_split(saved).sides() != checked.split.sides():
+        raise DataError(
+            found=f"other patients to train with or to test than the training {run.name} had",
+            expected="the same patients for all trainings of a proof",
+            fix="remove what was added since, or begin another proof: --name NAME", path=checked.data_set.root,
+            code="resume-data",
+        )  # fmt: skip
 
 
 def _refuse_other_scans(run: Run, checked: Checked) -> None:

@@ -195,6 +195,8 @@ def _read(path: Path) -> str:
         return path.read_text(encoding="utf-8")
     except OSError as error:
         raise _no_proof(path, error.strerror or str(error)) from None
+    except UnicodeError as error:
+        raise _no_proof(path, f"bytes that are no text ({error})") from None
 
 
 def _no_proof(path: Path, found: str) -> CheckpointError:

@@ -120,7 +120,12 @@ def _locked(folder: ProofFolder) -> Iterator[None]:
     folder.folder.mkdir(parents=True, exist_ok=True)
     try:
         with held(folder.folder):
-            yield
+            try:
+                yield
+            finally:
+                # Only who holds it may remove it: to others it is a folder at work.
+                if {path.name for path in folder.folder.iterdir()} <= {LOCK}:
+                    shutil.rmtree(folder.folder, ignore_errors=True)
     except ResourceError as error:
         if error.code != "run-locked":
             raise
@@ -128,9 +133,6 @@ def _locked(folder: ProofFolder) -> Iterator[None]:
             found=error.found.replace("the run", "the proof"), expected="a proof nobody writes to",
             fix="wait for it, or begin another proof: --name NAME", path=folder.folder, code="proof-locked",
         ) from None  # fmt: skip
-    finally:
-        if {path.name for path in folder.folder.iterdir()} <= {LOCK}:
-            shutil.rmtree(folder.folder, ignore_errors=True)
 
 
 def _train(plan: Plan, launcher: str, workers: int, console: Console) -> dict[str, str]:
@@ -150,13 +152,16 @@ def _conclude(plan: Plan, checked: Checked, failed: dict[str, str], console: Con
     write_asked(folder, asked)
     table = gather(folder, asked)
     folder.write_scores(table)
+    # What it says comes first, so that nothing about pictures can cost it.
+    proven = _say(folder, asked, table)
     shown = most_different(table, asked)
     if shown is not None:
         try:
             keep_pictures(folder, take_pictures(folder, asked, shown, checked, plan.trainings[0].settings))
+            write_page(folder, asked, table, proven)
         except SegError as error:
             console.print(f"No pictures: {error}", highlight=False, markup=False, soft_wrap=True)
-    return Outcome(folder.folder, _say(folder, asked, table), failed)
+    return Outcome(folder.folder, proven, failed)
 
 
 def _say(folder: ProofFolder, asked: Asked, table: ScoreTable) -> Proven:

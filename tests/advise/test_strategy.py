@@ -39,10 +39,11 @@ def test_the_share_of_unlabelled_patients_can_be_moved() -> None:
     assert choose_strategy(UNLIKE, replace(LIVER, unlabelled=0), Advise(unlabelled_share=0)).strategy == ("gradual",)
 
 
-def test_frozen_features_are_left_for_fine_tuning_which_was_measured() -> None:
+def test_frozen_features_are_left_for_fine_tuning_which_is_called_a_guess() -> None:
     found = choose_strategy(ALIKE, replace(LIVER, unlabelled=0), Advise())
     assert found.strategy == ("finetune",)
     assert FINETUNE_EVIDENCE in found.why
+    assert "as a guess" in found.why
 
 
 def test_a_large_target_keeps_the_textbook_since_nothing_else_was_measured() -> None:

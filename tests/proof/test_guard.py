@@ -105,3 +105,8 @@ def test_what_is_kept_as_json_comes_back():
 def test_the_sentence_says_verdict_figures_and_consequence(found, begins, ends):
     assert found.sentence().startswith(begins)
     assert found.sentence().endswith(ends)
+
+
+def test_where_neither_side_has_begun_a_source_is_not_blamed():
+    assert _judged([0.0, 0.01, 0.0], [0.04, 0.05, 0.04]).verdict == "cannot say"
+    assert _judged([0.0, 0.01, 0.0], [0.34, 0.35, 0.34]).verdict == "hurt"

@@ -77,8 +77,13 @@ def test_tables_of_other_cases_do_not_join():
 
 
 @pytest.mark.parametrize(
-    "text", ["", "[]", "{}", '{"schema": 1, "cases": ["a"], "rows": [[1]]}', '{"schema": 2, "cases": [], "rows": []}']
-)
+    "text",
+    [
+        "", "[]", "{}", '{"schema": 1, "cases": ["a"], "rows": [[1]]}', '{"schema": 2, "cases": [], "rows": []}',
+        '{"schema": 1, "cases": ["a"], "rows": [["x", 0, 5, Infinity, [0.5]]]}',
+        '{"schema": 1, "cases": ["a"], "rows": [["x", 0, 5, 1, "a"]]}', "[" * 100_000,
+    ],
+)  # fmt: skip
 def test_other_text_is_refused(text):
     with pytest.raises(DataError):
         from_json(text)

@@ -137,6 +137,18 @@ def test_four_files_are_written_and_agree(write: Write, tmp_path: Path) -> None:
     assert "patient-03" in (out / "report.html").read_text(encoding="utf-8")
 
 
+@pytest.mark.parametrize("name", ["manifest.json", "proof.json"])
+def test_the_folder_of_a_run_or_a_proof_is_not_written_into(write: Write, tmp_path: Path, name: str) -> None:
+    write("base", 0.6)
+    write("other", 0.7)
+    taken = tmp_path / "taken"
+    taken.mkdir()
+    (taken / name).write_text("{}")
+    with pytest.raises(UsageError, match="a folder for the comparison alone"):
+        compare(["base", "other"], _runs(tmp_path), taken)
+    assert [path.name for path in taken.iterdir()] == [name]
+
+
 def test_every_common_organ_has_a_verdict_and_a_folder(write: Write, tmp_path: Path) -> None:
     write("both", 0.6, ("liver", "spleen", "pancreas"))
     write("two", 0.7, ("spleen", "liver"))

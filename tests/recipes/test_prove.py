@@ -9,7 +9,7 @@ from rich.console import Console
 
 from seg.data.splits import SplitPlan, save_split
 from seg.errors import CheckpointError, DataError, ResourceError, TrainingError, UsageError
-from seg.lock import held
+from seg.lock import held, holder
 from seg.overrides import resolve
 from seg.recipes import proof_jobs, prove
 from seg.recipes import train as recipe
@@ -208,8 +208,10 @@ def test_what_is_no_proof_cannot_be_made_again(faked):
 def test_a_proof_belongs_to_one_process_and_nothing_stays_of_one_that_was_refused(faked):
     folder = folder_of(faked()).folder
     folder.mkdir(parents=True)
-    with held(folder), pytest.raises(ResourceError, match="the proof in use by process"):
-        prove.prove(faked(), console=QUIET)
+    with held(folder):
+        with pytest.raises(ResourceError, match="the proof in use by process"):
+            prove.prove(faked(), console=QUIET)
+        assert holder(folder)
     with pytest.raises(UsageError, match="the arm 'scrach'"):
         prove.prove(faked("scrach", "finetune"), console=QUIET)
     assert not folder.exists()
@@ -331,16 +333,23 @@ def test_a_training_of_other_scans_or_settings_is_refused_before_anything_is_tra
     outcome, _, question = proven
     run = Run(outcome.folder / "runs" / "scratch-2-0")
     manifest, config = run.manifest(), (run.folder / "config.yaml").read_text()
+    split = json.loads((run.folder / "split.json").read_text())
     changed = dict.fromkeys(manifest.data["case_sha256"], "0" * 64)
     try:
         run.change_manifest(data={**manifest.data, "case_sha256": changed})
         with pytest.raises(DataError, match="scans that are not what the training scratch-2-0 saw"):
             prove.prove(question, console=QUIET)
         run.write_manifest(manifest)
+        moved = {**split, "test": split["test"][:-1], "train": [*split["train"], split["test"][-1]]}
+        (run.folder / "split.json").write_text(json.dumps(moved))
+        with pytest.raises(DataError, match="other patients to train with or to test than the training scratch-2-0"):
+            prove.prove(question, console=QUIET)
+        (run.folder / "split.json").write_text(json.dumps(split))
         (run.folder / "config.yaml").write_text(config.replace("lr: 0.0005", "lr: 0.0001"))
         with pytest.raises(UsageError, match=r"other settings \(optim.lr=0.0001, now 0.0005"):
             prove.prove(question, console=QUIET)
     finally:
+        (run.folder / "split.json").write_text(json.dumps(split))
         run.write_manifest(manifest)
         (run.folder / "config.yaml").write_text(config)
 
