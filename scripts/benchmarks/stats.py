@@ -119,7 +119,7 @@ def judged(found: Evidence) -> list[dict[str, Word]]:
         adjusted = holm(list(p))
         said = {name: word(*row) for name, *row in zip(MEASURES, mean, low, high, adjusted, strict=True)}
         alone = word(mean[-1], low[-1], high[-1], p[-1])
-        words.append({**said, "all": overall(said, spoken_against(mean[-1])), "end alone": alone})
+        words.append({**said, "all": overall(said, spoken_against(mean[-1], low[-1], high[-1])), "end alone": alone})
     return words
 
 

@@ -69,7 +69,9 @@ def verdict_on(
 ) -> Verdict:
     """What a pair of arms says; in experiments without any difference it says `helped` in at most 5 of 100."""
     rows = judged(differences(measure(pair), samples), margin)
-    said = overall({row.measure: row.verdict for row in rows}, spoken_against(_end(rows).estimate, margin))
+    end = _end(rows)
+    against = spoken_against(end.estimate, end.low, end.high, margin)
+    said = overall({row.measure: row.verdict for row in rows}, against)
     curves = len(pair.steps) > 1
     return Verdict(
         arm=arm,
@@ -124,9 +126,12 @@ def overall(words: Mapping[str, Word], end_contradicts: Word = "no evidence") ->
     return "no evidence" if word == end_contradicts else word
 
 
-def spoken_against(end: float | None, margin: float = MARGIN) -> Word:
-    """The word that a difference at the end points away from: it lies beyond the margin on the other side."""
-    if end is None or abs(end) < margin:
+def spoken_against(end: float | None, low: float | None, high: float | None, margin: float = MARGIN) -> Word:
+    """The word that a difference at the end points away from: beyond the margin, its interval on the other side of 0.
+
+    Adjusted for several measures it may be chance still, so that it is no word of its own.
+    """
+    if end is None or low is None or high is None or abs(end) < margin or low <= 0 <= high:
         return "no evidence"
     return "helped" if end < 0 else "hurt"
 

@@ -90,11 +90,12 @@ def test_the_end_decides_and_nothing_is_said_that_no_measure_says(start, slope, 
 @pytest.mark.parametrize("of", ["start", "slope"])
 def test_a_better_start_is_no_help_where_the_end_points_the_other_way(of):
     words = {"start": "no evidence", "slope": "no evidence", "asymptote": "no evidence"}
-    assert overall({**words, of: "helped"}, spoken_against(-0.115)) == "no evidence"
-    assert overall({**words, of: "hurt"}, spoken_against(-0.115)) == "hurt"
-    assert overall({**words, of: "helped"}, spoken_against(-0.009)) == "helped"
-    assert overall({**words, of: "hurt"}, spoken_against(0.01)) == "no evidence"
-    assert overall({**words, of: "helped"}, spoken_against(None)) == "helped"
+    assert overall({**words, of: "helped"}, spoken_against(-0.115, -0.21, -0.02)) == "no evidence"
+    assert overall({**words, of: "hurt"}, spoken_against(-0.115, -0.21, -0.02)) == "hurt"
+    assert overall({**words, of: "helped"}, spoken_against(-0.115, -0.24, 0.01)) == "helped"
+    assert overall({**words, of: "helped"}, spoken_against(-0.009, -0.01, -0.008)) == "helped"
+    assert overall({**words, of: "hurt"}, spoken_against(0.01, 0.001, 0.02)) == "no evidence"
+    assert overall({**words, of: "helped"}, spoken_against(None, None, None)) == "helped"
 
 
 def test_where_nothing_is_found_the_needed_cases_are_named(make_table):
