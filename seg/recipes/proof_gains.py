@@ -58,8 +58,8 @@ def realised_gains(runs_folder: Path, target: str) -> tuple[RealisedGain, ...]:
 
 
 def _gains(proof: str, asked: Asked, rows: list[dict[str, Any]]) -> Iterator[RealisedGain]:
-    ends = [row for row in rows if row["measure"] in _END and math.isfinite(row["difference"] or 0.0)]
-    ends = [row for row in ends if row["difference"] is not None]
+    known = [row for row in rows if row["measure"] in _END and row["difference"] is not None]
+    ends = [row for row in known if math.isfinite(row["difference"])]
     for size in sorted({row["size"] for row in ends}):
         own = [row for row in ends if row["size"] == size]
         without = {row["baseline"]: float(row["baseline_dice"]) for row in reversed(own)}
